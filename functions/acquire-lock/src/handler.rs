@@ -1,0 +1,60 @@
+use serde::Deserialize;
+use shared::lock::{Turn, superseded, wait_for};
+use shared::records::{Holder, Records};
+use shared::release::{Execution, Release};
+use shared::{Error, aws, registry};
+
+pub struct Context {
+    ecr: aws_sdk_ecr::Client,
+    sfn: aws_sdk_sfn::Client,
+    records: Records,
+}
+
+impl Context {
+    pub async fn from_env() -> Result<Self, Error> {
+        let aws = aws::config().await;
+        Ok(Self {
+            ecr: aws_sdk_ecr::Client::new(&aws),
+            sfn: aws_sdk_sfn::Client::new(&aws),
+            records: Records::from_env(&aws)?,
+        })
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Input {
+    release: Release,
+    execution: Execution,
+    waited: u64,
+}
+
+pub async fn handle(context: &Context, Input { release, execution, waited }: Input) -> Result<Turn, Error> {
+    let image = &release.image;
+    let now = registry::tagged(&context.ecr, &image.repository, &image.moving_tag).await?;
+    let last = context.records.last().await?;
+    if let Some(because) = superseded(&release, now.as_ref().map(|found| &found.digest), last.as_ref()) {
+        return Ok(Turn::Superseded { because });
+    }
+    let me = Holder { execution: execution.arn, digest: image.digest.clone() };
+    let Some(holder) = context.records.take_lock(&me, None).await? else {
+        return Ok(Turn::Ours { because: "The environment was free.".into() });
+    };
+    if context.runs(&holder.execution).await? {
+        return Ok(wait_for(&holder.execution, waited, release.deadlines.turn));
+    }
+    match context.records.take_lock(&me, Some(&holder.execution)).await? {
+        None => Ok(Turn::Ours { because: format!("Taken over from {}, which does not run any more.", holder.execution) }),
+        Some(other) => Ok(wait_for(&other.execution, waited, release.deadlines.turn)),
+    }
+}
+
+impl Context {
+    /// Whether an execution runs. Only its own state tells, never the time: a slow release keeps its lock.
+    async fn runs(&self, execution: &str) -> Result<bool, Error> {
+        match self.sfn.describe_execution().execution_arn(execution).send().await {
+            Ok(answer) => Ok(matches!(answer.status().as_str(), "RUNNING" | "PENDING_REDRIVE")),
+            Err(error) if aws::code(&error) == Some("ExecutionDoesNotExist") => Ok(false),
+            Err(error) => Err(aws::failed(&format!("states:DescribeExecution of {execution}"), &error)),
+        }
+    }
+}

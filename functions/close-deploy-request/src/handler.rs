@@ -1,0 +1,32 @@
+use serde::{Deserialize, Serialize};
+use shared::Error;
+use shared::planetscale::{Connection, DeployRequestNumber, database};
+use shared::release::Release;
+use shared::schema::{Closing, DeployRequestReport, closing};
+
+#[derive(Debug, Deserialize)]
+pub struct Input {
+    release: Release,
+    number: DeployRequestNumber,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Output {
+    closed: bool,
+    deploy_request: DeployRequestReport,
+}
+
+pub async fn handle(connection: &Connection, Input { release, number }: Input) -> Result<Output, Error> {
+    let token = connection.token().await?;
+    let requests = connection.planetscale().deploy_requests(database(&release)?, &token);
+    let mut request = requests.get(number).await?;
+    if closing(&request) == Closing::Dequeue {
+        requests.cancel(number).await?;
+        request = requests.get(number).await?;
+    }
+    if closing(&request) == Closing::Close {
+        request = requests.close(number).await?;
+    }
+    Ok(Output { closed: request.is_closed(), deploy_request: (&request).into() })
+}

@@ -1,0 +1,8 @@
+//! Creates the Lightsail deployment of a release.
+
+mod handler;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    shared::lambda::serve(handler::Context::from_env().await, handler::handle).await
+}

@@ -1,0 +1,68 @@
+use serde::{Deserialize, Serialize};
+use shared::Error;
+use shared::planetscale::{Connection, DeployRequest, DeployRequests, Failure, NewDeployRequest, database};
+use shared::release::{Execution, Release};
+use shared::schema::{Adoption, DeployRequestReport, adoption};
+
+#[derive(Debug, Deserialize)]
+pub struct Input {
+    release: Release,
+    execution: Execution,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Output {
+    deploy_request: DeployRequestReport,
+    because: String,
+}
+
+pub async fn handle(connection: &Connection, Input { release, execution }: Input) -> Result<Output, Error> {
+    let token = connection.token().await?;
+    let database = database(&release)?;
+    let requests = connection.planetscale().deploy_requests(database, &token);
+    if let Some(open) = adopt(&requests).await? {
+        let because = format!("Deploy request #{} is open for the same branches; this release adopts it.", open.number);
+        return Ok(Output { deploy_request: (&open).into(), because });
+    }
+    let new = NewDeployRequest {
+        branch: &database.head_branch,
+        into_branch: &database.base_branch,
+        notes: &notes(&release, &execution),
+        auto_cutover: true,
+    };
+    let created = requests.create(&new).await.map_err(|failure| match failure {
+        Failure::Refused { sentence, .. } => Error::SchemaRefused(sentence),
+        Failure::Other(error) => error,
+    })?;
+    let because = format!("Created from {} into {}.", database.head_branch, database.base_branch);
+    Ok(Output { deploy_request: (&created).into(), because })
+}
+
+/// The open request that can serve this release. One that is applied already gets its revert window closed.
+async fn adopt(requests: &DeployRequests<'_>) -> Result<Option<DeployRequest>, Error> {
+    for open in requests.open().await? {
+        match adoption(&open) {
+            Adoption::Adopt => return Ok(Some(open)),
+            Adoption::CloseWindow => {
+                requests.skip_revert(open.number).await?;
+            }
+            Adoption::Busy => {
+                return Err(Error::Retryable(format!("Deploy request #{} is still {}.", open.number, open.states())));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn notes(release: &Release, execution: &Execution) -> String {
+    let commit = release.image.commit.as_ref().map_or("unknown", |tag| tag.as_str());
+    format!(
+        "Release of {} into {}\n\nCommit: {commit}\nImage: {}@{}\nExecution: {}",
+        release.application,
+        release.environment,
+        release.image.uri,
+        release.image.digest,
+        execution.console_url()
+    )
+}

@@ -1,0 +1,33 @@
+use serde::Deserialize;
+use shared::Error;
+use shared::planetscale::{Connection, DeployRequestNumber, Failure, database};
+use shared::release::Release;
+use shared::schema::{Queued, is_on_its_way, refused_deploy};
+
+#[derive(Debug, Deserialize)]
+pub struct Input {
+    release: Release,
+    number: DeployRequestNumber,
+    waited: u64,
+}
+
+pub async fn handle(connection: &Connection, Input { release, number, waited }: Input) -> Result<Queued, Error> {
+    let token = connection.token().await?;
+    let requests = connection.planetscale().deploy_requests(database(&release)?, &token);
+    // A first try may have succeeded and its answer been lost.
+    let request = requests.get(number).await?;
+    if is_on_its_way(request.stage()) {
+        return Ok(Queued::already(&request));
+    }
+    match requests.deploy(number).await {
+        Ok(request) => Ok(Queued::now(&request)),
+        Err(Failure::Refused { message, sentence, .. }) => {
+            let request = requests.get(number).await?;
+            if is_on_its_way(request.stage()) {
+                return Ok(Queued::already(&request));
+            }
+            refused_deploy(&message, sentence, waited, release.deadlines.validation)
+        }
+        Err(Failure::Other(error)) => Err(error),
+    }
+}

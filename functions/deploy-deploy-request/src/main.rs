@@ -1,0 +1,8 @@
+//! Puts the deploy request into PlanetScale's deploy queue.
+
+mod handler;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    shared::lambda::serve(shared::planetscale::Connection::from_env().await, handler::handle).await
+}

@@ -1,0 +1,48 @@
+use chrono::Utc;
+use shared::records::Records;
+use shared::report::{Ending, Report, message, report, subject};
+use shared::{Error, aws, config};
+
+pub struct Context {
+    sns: aws_sdk_sns::Client,
+    records: Records,
+    topic_arn: String,
+}
+
+impl Context {
+    pub async fn from_env() -> Result<Self, Error> {
+        let aws = aws::config().await;
+        Ok(Self {
+            sns: aws_sdk_sns::Client::new(&aws),
+            records: Records::from_env(&aws)?,
+            topic_arn: config::required("TOPIC_ARN")?,
+        })
+    }
+}
+
+/// Each step can be repeated, and they are in this order so that a crash between two of them loses nothing: the
+/// record is written before the lock is freed, and a notification is sent again rather than never.
+pub async fn handle(context: &Context, ending: Ending) -> Result<Report, Error> {
+    let Ending { release, execution, .. } = &ending;
+    let report = report(&ending, Utc::now());
+    let notified = context.records.is_notified(execution).await?;
+    context.records.write(execution, release, &report, notified).await?;
+    let holder = context.records.holder().await?;
+    if holder.is_some_and(|holder| holder.execution == execution.arn) {
+        context.records.write_last(&report).await?;
+        context.records.free_lock(&execution.arn).await?;
+    }
+    if !notified {
+        context.publish(&report).await?;
+        context.records.write(execution, release, &report, true).await?;
+    }
+    Ok(report)
+}
+
+impl Context {
+    async fn publish(&self, report: &Report) -> Result<(), Error> {
+        let publish = self.sns.publish().topic_arn(&self.topic_arn).subject(subject(report)).message(message(report));
+        publish.send().await.map_err(|error| aws::failed(&format!("sns:Publish to {}", self.topic_arn), &error))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,87 @@
+use aws_sdk_lightsail::Client;
+use aws_sdk_lightsail::types::ContainerServiceDeployment;
+use serde::{Deserialize, Serialize};
+use shared::containers::{Progress, ServiceDeployment, ServiceDeploymentState, progress};
+use shared::release::Release;
+use shared::{Error, aws, config, text};
+
+/// The most log lines of a failed deployment that are shown.
+const LOG_LINES: usize = 20;
+
+pub struct Context {
+    lightsail: Client,
+    container: String,
+}
+
+impl Context {
+    pub async fn from_env() -> Result<Self, Error> {
+        Ok(Self {
+            lightsail: Client::new(&aws::config().await),
+            container: config::required("CONTAINER_NAME")?,
+        })
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Input {
+    release: Release,
+    version: i32,
+    waited: u64,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Output {
+    #[serde(flatten)]
+    step: Progress,
+    /// The container's last words, when it failed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    log: Vec<String>,
+}
+
+pub async fn handle(context: &Context, Input { release, version, waited }: Input) -> Result<Output, Error> {
+    let service = &release.service;
+    let answer = context.lightsail.get_container_service_deployments().service_name(service).send().await;
+    let answer = answer.map_err(|error| match aws::code(&error) {
+        Some("NotFoundException") => {
+            Error::ContainersRefused(format!("The container service {service} does not exist any more."))
+        }
+        _ => aws::failed(&format!("lightsail:GetContainerServiceDeployments of {service}"), &error),
+    })?;
+    let deployments: Vec<_> = answer.deployments().iter().filter_map(known).collect();
+    let step = progress(service, version, &deployments, waited, release.deadlines.containers);
+    let log = match step {
+        Progress::Failed { .. } => context.last_words(service).await,
+        _ => Vec::new(),
+    };
+    Ok(Output { step, log })
+}
+
+impl Context {
+    /// The last lines of the container's log. They help a person and decide nothing: without them the release goes on.
+    async fn last_words(&self, service: &str) -> Vec<String> {
+        let log = self.lightsail.get_container_log().service_name(service).container_name(&self.container);
+        match log.send().await {
+            Ok(answer) => {
+                let lines = answer.log_events().iter().filter_map(|event| event.message());
+                let mut last: Vec<_> = lines.rev().take(LOG_LINES).map(|line| text::shorten(line, 500)).collect();
+                last.reverse();
+                last
+            }
+            Err(error) => {
+                let error = aws::failed(&format!("lightsail:GetContainerLog of {service}"), &error);
+                vec![format!("The log could not be read. {error}")]
+            }
+        }
+    }
+}
+
+fn known(deployment: &ContainerServiceDeployment) -> Option<ServiceDeployment> {
+    let state = match deployment.state()?.as_str() {
+        "ACTIVATING" => ServiceDeploymentState::Activating,
+        "ACTIVE" => ServiceDeploymentState::Active,
+        "INACTIVE" => ServiceDeploymentState::Inactive,
+        "FAILED" => ServiceDeploymentState::Failed,
+        other => ServiceDeploymentState::Unknown(other.to_owned()),
+    };
+    Some(ServiceDeployment { version: deployment.version()?, state })
+}

@@ -1,0 +1,8 @@
+//! Looks at the release's own deployment and says what to do next.
+
+mod handler;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    shared::lambda::serve(handler::Context::from_env().await, handler::handle).await
+}

@@ -1,0 +1,104 @@
+use std::time::Duration;
+
+use shared::repository_policy::{grant, grants, revoke};
+use shared::{Error, aws};
+
+use crate::answer::{Properties, Request, RequestType};
+
+/// How often, and how many times, to look for the puller role. AWS says to wait at least 30 seconds for it.
+const LOOKS: (Duration, u32) = (Duration::from_secs(5), 48);
+/// How many times to write a policy that another stack changes at the same moment.
+const WRITES: u32 = 5;
+
+pub struct Context {
+    ecr: aws_sdk_ecr::Client,
+    lightsail: aws_sdk_lightsail::Client,
+}
+
+impl Context {
+    pub async fn from_env() -> Result<Self, Error> {
+        let aws = aws::config().await;
+        Ok(Self { ecr: aws_sdk_ecr::Client::new(&aws), lightsail: aws_sdk_lightsail::Client::new(&aws) })
+    }
+}
+
+pub async fn handle(context: &Context, request: Request) -> Result<(), Error> {
+    let properties = &request.resource_properties;
+    let done = match request.request_type {
+        RequestType::Create | RequestType::Update => context.grant(properties).await,
+        RequestType::Delete => context.revoke(properties).await,
+    };
+    request.answer(done.as_ref().copied()).await?;
+    done
+}
+
+impl Context {
+    async fn grant(&self, Properties { repository, service }: &Properties) -> Result<(), Error> {
+        let principal = self.puller(service).await?;
+        for _ in 0..WRITES {
+            let policy = self.policy(repository).await?;
+            if policy.as_deref().is_some_and(|policy| grants(policy, service, &principal)) {
+                return Ok(());
+            }
+            self.write(repository, &grant(policy.as_deref(), service, &principal)?).await?;
+        }
+        Err(Error::Retryable(format!("The policy of {repository} is being changed by something else.")))
+    }
+
+    async fn revoke(&self, Properties { repository, service }: &Properties) -> Result<(), Error> {
+        let Some(policy) = self.policy(repository).await? else { return Ok(()) };
+        match revoke(&policy, service)? {
+            Some(policy) => self.write(repository, &policy).await,
+            None => self.delete(repository).await,
+        }
+    }
+
+    /// The principal that pulls for `service`. It is an empty text until Lightsail has made the role.
+    async fn puller(&self, service: &str) -> Result<String, Error> {
+        let (pause, looks) = LOOKS;
+        for _ in 0..looks {
+            let answer = self.lightsail.get_container_services().service_name(service).send().await;
+            let answer = answer
+                .map_err(|error| aws::failed(&format!("lightsail:GetContainerServices of {service}"), &error))?;
+            let role = answer
+                .container_services()
+                .first()
+                .and_then(|service| service.private_registry_access())
+                .and_then(|access| access.ecr_image_puller_role());
+            match role.and_then(|role| role.principal_arn()).filter(|arn| !arn.is_empty()) {
+                Some(arn) => return Ok(arn.to_owned()),
+                None => tokio::time::sleep(pause).await,
+            }
+        }
+        Err(Error::Misconfigured(format!(
+            "The container service {service} has no role to pull images after {} s. Activate its ECR image puller role.",
+            pause.as_secs() * u64::from(looks)
+        )))
+    }
+
+    async fn policy(&self, repository: &str) -> Result<Option<String>, Error> {
+        match self.ecr.get_repository_policy().repository_name(repository).send().await {
+            Ok(answer) => Ok(answer.policy_text),
+            Err(error) if is_gone(aws::code(&error)) => Ok(None),
+            Err(error) => Err(aws::failed(&format!("ecr:GetRepositoryPolicy of {repository}"), &error)),
+        }
+    }
+
+    async fn write(&self, repository: &str, policy: &str) -> Result<(), Error> {
+        let set = self.ecr.set_repository_policy().repository_name(repository).policy_text(policy);
+        set.send().await.map_err(|error| aws::failed(&format!("ecr:SetRepositoryPolicy of {repository}"), &error))?;
+        Ok(())
+    }
+
+    async fn delete(&self, repository: &str) -> Result<(), Error> {
+        match self.ecr.delete_repository_policy().repository_name(repository).send().await {
+            Ok(_) => Ok(()),
+            Err(error) if is_gone(aws::code(&error)) => Ok(()),
+            Err(error) => Err(aws::failed(&format!("ecr:DeleteRepositoryPolicy of {repository}"), &error)),
+        }
+    }
+}
+
+fn is_gone(code: Option<&str>) -> bool {
+    matches!(code, Some("RepositoryPolicyNotFoundException" | "RepositoryNotFoundException"))
+}

@@ -1,0 +1,9 @@
+//! Lets the container service pull from the image repository: a CloudFormation custom resource.
+
+mod answer;
+mod handler;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    shared::lambda::serve(handler::Context::from_env().await, handler::handle).await
+}

@@ -1,0 +1,146 @@
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use shared::image::{ImageDigest, immutable_tag};
+use shared::records::Records;
+use shared::release::{Cause, Image, Release};
+use shared::start::{HolderState, Known, Request, execution_name, is_lost, request};
+use shared::{Error, aws, registry};
+
+use crate::settings::Settings;
+
+pub struct Context {
+    ecr: aws_sdk_ecr::Client,
+    sfn: aws_sdk_sfn::Client,
+    records: Records,
+    settings: Settings,
+}
+
+impl Context {
+    pub async fn from_env() -> Result<Self, Error> {
+        let aws = aws::config().await;
+        Ok(Self {
+            ecr: aws_sdk_ecr::Client::new(&aws),
+            sfn: aws_sdk_sfn::Client::new(&aws),
+            records: Records::from_env(&aws)?,
+            settings: Settings::from_env()?,
+        })
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub struct Output {
+    /// The execution's name, when a release was started or was started before by the same event.
+    started: Option<String>,
+    because: String,
+}
+
+pub async fn handle(context: &Context, payload: Value) -> Result<Output, Error> {
+    let Settings { repository, moving_tag, .. } = &context.settings;
+    match request(payload, repository, moving_tag)? {
+        Request::Ignore(because) => Ok(Output { started: None, because }),
+        Request::Release(digest, at) => context.start(digest, at, Cause::Push).await,
+        Request::ByHand => match context.current().await? {
+            Some(digest) => context.start(digest, Utc::now(), Cause::ByHand).await,
+            None => Err(Error::Misconfigured(context.nothing_pushed())),
+        },
+        Request::Look(at) => {
+            let Some(digest) = context.current().await? else {
+                return Ok(Output { started: None, because: context.nothing_pushed() });
+            };
+            match is_lost(moving_tag, &digest, &context.known().await?) {
+                Ok(()) => context.start(digest, at, Cause::ScheduledLook).await,
+                Err(because) => Ok(Output { started: None, because }),
+            }
+        }
+    }
+}
+
+impl Context {
+    /// The digest that the moving tag points at; none before the first push.
+    async fn current(&self) -> Result<Option<ImageDigest>, Error> {
+        let Settings { repository, moving_tag, .. } = &self.settings;
+        Ok(registry::tagged(&self.ecr, repository, moving_tag).await?.map(|image| image.digest))
+    }
+
+    fn nothing_pushed(&self) -> String {
+        format!("{} has no image with the tag {}. Push one first.", self.settings.repository, self.settings.moving_tag)
+    }
+
+    async fn start(&self, digest: ImageDigest, at: DateTime<Utc>, cause: Cause) -> Result<Output, Error> {
+        let name = execution_name(&self.settings.moving_tag, &digest, at, cause);
+        let release = self.release(digest, at, cause).await?;
+        let input = serde_json::to_string(&release).map_err(|error| Error::Unexpected(format!("{error}.")))?;
+        let machine = &self.settings.state_machine_arn;
+        let started = self.sfn.start_execution().state_machine_arn(machine).name(&name).input(input).send().await;
+        let because = match started {
+            Ok(_) => "The release was started.",
+            // The same event was delivered before.
+            Err(error) if aws::code(&error) == Some("ExecutionAlreadyExists") => "The release was started before.",
+            Err(error) => return Err(aws::failed(&format!("states:StartExecution of {machine}"), &error)),
+        };
+        Ok(Output { started: Some(name), because: because.into() })
+    }
+
+    async fn release(&self, digest: ImageDigest, pushed_at: DateTime<Utc>, cause: Cause) -> Result<Release, Error> {
+        let settings = &self.settings;
+        let tags = registry::digested(&self.ecr, &settings.repository, &digest).await?.map_or(Vec::new(), |image| image.tags);
+        Ok(Release {
+            application: settings.application.clone(),
+            environment: settings.environment.clone(),
+            cause,
+            pushed_at,
+            image: Image {
+                repository: settings.repository.clone(),
+                uri: settings.repository_uri.clone(),
+                moving_tag: settings.moving_tag.clone(),
+                digest,
+                commit: immutable_tag(&tags, &settings.moving_tags).cloned(),
+            },
+            service: settings.service.clone(),
+            database: settings.database.clone(),
+            policy: settings.policy,
+            deadlines: settings.deadlines,
+        })
+    }
+
+    /// What the records and the running executions say.
+    async fn known(&self) -> Result<Known, Error> {
+        let holder = match self.records.holder().await? {
+            Some(holder) => Some((holder.digest, self.state(&holder.execution).await?)),
+            None => None,
+        };
+        let last_released = self.records.last().await?.map(|last| last.digest);
+        Ok(Known { last_released, holder, running: self.running().await? })
+    }
+
+    async fn state(&self, execution: &str) -> Result<HolderState, Error> {
+        match self.sfn.describe_execution().execution_arn(execution).send().await {
+            Ok(answer) => Ok(match answer.status().as_str() {
+                "RUNNING" | "PENDING_REDRIVE" => HolderState::Running,
+                "ABORTED" => HolderState::Stopped,
+                _ => HolderState::Ended,
+            }),
+            Err(error) if aws::code(&error) == Some("ExecutionDoesNotExist") => Ok(HolderState::Ended),
+            Err(error) => Err(aws::failed(&format!("states:DescribeExecution of {execution}"), &error)),
+        }
+    }
+
+    async fn running(&self) -> Result<Vec<String>, Error> {
+        let machine = &self.settings.state_machine_arn;
+        let mut pages = self
+            .sfn
+            .list_executions()
+            .state_machine_arn(machine)
+            .status_filter(aws_sdk_sfn::types::ExecutionStatus::Running)
+            .into_paginator()
+            .items()
+            .send();
+        let mut names = Vec::new();
+        while let Some(execution) = pages.next().await {
+            let execution = execution.map_err(|error| aws::failed(&format!("states:ListExecutions of {machine}"), &error))?;
+            names.push(execution.name);
+        }
+        Ok(names)
+    }
+}

@@ -1,0 +1,68 @@
+//! The configuration of the AWS clients, and what their errors mean.
+
+use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::http::Response;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use crate::{Error, text};
+
+/// The AWS configuration: region and credentials from the environment, where Lambda puts them.
+///
+/// The default chain would also build an STS client and read profile files, at ten times the start-up cost.
+pub async fn config() -> SdkConfig {
+    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    aws_config::defaults(BehaviorVersion::latest())
+        .region(EnvironmentVariableRegionProvider::new())
+        .credentials_provider(EnvironmentVariableCredentialsProvider::new())
+        .http_client(http)
+        .load()
+        .await
+}
+
+/// The error code of an AWS answer, such as `ImageNotFoundException`; none when there was no answer.
+pub fn code<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> Option<&str> {
+    error.as_service_error().and_then(|error| error.code())
+}
+
+/// The message of an AWS answer.
+pub fn message<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> &str {
+    error.as_service_error().and_then(|error| error.message()).unwrap_or_default()
+}
+
+/// What a failed call to AWS means for a release; `call` names the action as IAM does, and what it was for.
+pub fn failed<E>(call: &str, error: &SdkError<E, Response>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let Some(code) = code(error) else {
+        return Error::Retryable(format!("No answer to {call}: {}.", causes(error)));
+    };
+    let message = text::shorten(message(error), 1_000);
+    let server = error.raw_response().is_some_and(|response| response.status().as_u16() >= 500);
+    if server || is_throttling(code) {
+        Error::Retryable(format!("{call} answered {code}: {message}"))
+    } else if code.contains("AccessDenied") {
+        Error::Misconfigured(format!("{call} is not permitted: {message} Deploy the stack again to restore its roles."))
+    } else {
+        Error::Misconfigured(format!("{call} answered {code}: {message}"))
+    }
+}
+
+/// Whether AWS asks for fewer calls, in any of the codes its services use for it.
+fn is_throttling(code: &str) -> bool {
+    code.contains("Throttl") || matches!(code, "TooManyRequestsException" | "RequestLimitExceeded" | "SlowDown")
+}
+
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += ": ";
+        text += &error.to_string();
+        cause = error.source();
+    }
+    text::shorten(&text, 1_000)
+}

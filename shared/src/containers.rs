@@ -1,0 +1,255 @@
+//! What to do with a container service and its deployments.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::poll::{Patience, patience};
+use crate::text;
+
+/// The variable that marks a deployment as a release's own, so that it is recognised after a lost answer.
+///
+/// Lightsail's create call has no client token.
+pub const RELEASE_MARKER: &str = "RELEASE_EXECUTION";
+
+/// A deployment of a container service, in Lightsail's own terms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceDeployment {
+    /// Its version number within the service.
+    pub version: i32,
+    /// Its state.
+    pub state: ServiceDeploymentState,
+}
+
+/// The states of a deployment, as Lightsail's model lists them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServiceDeploymentState {
+    /// It is being started.
+    Activating,
+    /// It serves.
+    Active,
+    /// A later one replaced it.
+    Inactive,
+    /// It could not be started.
+    Failed,
+    /// A state that Lightsail's model does not list.
+    Unknown(String),
+}
+
+/// The answer of `create-container-deployment`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all_fields = "camelCase")]
+pub enum Creation {
+    /// The deployment exists.
+    Created {
+        /// The deployment.
+        deployment: DeploymentReport,
+    },
+    /// The service is busy with something else.
+    Wait {
+        /// Seconds until the next try.
+        seconds: u64,
+        /// What it is busy with.
+        because: String,
+    },
+    /// The deadline passed while the service was busy.
+    TimedOut {
+        /// What it is busy with.
+        because: String,
+    },
+}
+
+/// What a person reads about a deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeploymentReport {
+    /// The container service.
+    pub service: String,
+    /// The deployment's version.
+    pub version: i32,
+    /// The image reference it was given.
+    pub image: String,
+    /// The service's public URL.
+    pub url: String,
+}
+
+/// The answer of `get-container-deployment`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all_fields = "camelCase")]
+pub enum Progress {
+    /// It serves.
+    Active {
+        /// What was found.
+        because: String,
+    },
+    /// It failed; the deployment before it still serves.
+    Failed {
+        /// What was found.
+        because: String,
+    },
+    /// Another deployment took its place; what runs now is not this release's.
+    Replaced {
+        /// What was found.
+        because: String,
+    },
+    /// Look again.
+    Wait {
+        /// Seconds until the next look.
+        seconds: u64,
+        /// What is waited for.
+        because: String,
+    },
+    /// The deadline passed; the deployment may still become ACTIVE.
+    TimedOut {
+        /// What was found.
+        because: String,
+    },
+}
+
+/// What to do about deployment `version` of `service` after `waited` seconds.
+pub fn progress(
+    service: &str,
+    version: i32,
+    deployments: &[ServiceDeployment],
+    waited: u64,
+    deadline: u64,
+) -> Progress {
+    use ServiceDeploymentState as State;
+    let name = format!("Deployment {version} of {service}");
+    let found = deployments.iter().find(|deployment| deployment.version == version);
+    let because = match found.map(|deployment| &deployment.state) {
+        Some(State::Active) => return Progress::Active { because: format!("{name} is ACTIVE.") },
+        Some(State::Failed) => return Progress::Failed { because: format!("{name} FAILED.") },
+        Some(State::Inactive) => {
+            let by = deployments.iter().find(|deployment| deployment.state == State::Active);
+            let by = by.map_or("another one".into(), |deployment| format!("version {}", deployment.version));
+            return Progress::Replaced { because: format!("{name} was replaced by {by} from outside this release.") };
+        }
+        Some(State::Activating) => format!("{name} is ACTIVATING."),
+        Some(State::Unknown(state)) => format!("{name} is {}, which is not known here.", text::shorten(state, 60)),
+        None => format!("{name} is not listed yet."),
+    };
+    match patience(waited, deadline) {
+        Patience::Wait(seconds) => Progress::Wait { seconds, because },
+        Patience::Exhausted => Progress::TimedOut {
+            because: format!("The deadline for the containers ({}) passed. {because}", text::duration(deadline)),
+        },
+    }
+}
+
+/// Waits for a service that is busy, until the deadline.
+pub fn busy(what: String, waited: u64, deadline: u64) -> Creation {
+    match patience(waited, deadline) {
+        Patience::Wait(seconds) => Creation::Wait { seconds, because: what },
+        Patience::Exhausted => Creation::TimedOut {
+            because: format!("The deadline for the containers ({}) passed. {what}", text::duration(deadline)),
+        },
+    }
+}
+
+/// Whether Lightsail refuses with this message only for now.
+///
+/// Lightsail has no error type for it: the messages were seen live by others, who match the same words.
+pub fn is_busy_message(message: &str) -> bool {
+    ["Please wait for it to complete", "Please try again in a few minutes", "transition state"]
+        .iter()
+        .any(|words| message.contains(words))
+}
+
+/// Whether `state` of a container service is one in which Lightsail refuses a deployment for now.
+pub fn is_busy_state(state: &str) -> bool {
+    matches!(state, "PENDING" | "UPDATING" | "DEPLOYING")
+}
+
+/// The environment of the container: the variables of the parameter, the connection string, and the marker.
+///
+/// # Errors
+/// [`Error::Misconfigured`] when the parameter is not a JSON object of strings, or uses a reserved name.
+pub fn environment(
+    parameter: &str,
+    connection_string: Option<(&str, &str)>,
+    execution: &str,
+) -> Result<BTreeMap<String, String>, Error> {
+    let wrong = |why: &str| {
+        Error::Misconfigured(format!(
+            "The parameter ContainerEnvironment {why}. Give a JSON object of strings, such as {{\"LISTEN\":\"0.0.0.0:80\"}}."
+        ))
+    };
+    let mut variables: BTreeMap<String, String> =
+        serde_json::from_str(parameter).map_err(|_| wrong("is not a JSON object of strings"))?;
+    if variables.contains_key(RELEASE_MARKER) {
+        return Err(wrong(&format!("sets {RELEASE_MARKER}, which the release sets itself")));
+    }
+    if let Some((name, value)) = connection_string
+        && variables.insert(name.into(), value.into()).is_some()
+    {
+        return Err(wrong(&format!("sets {name}, which carries the connection string")));
+    }
+    variables.insert(RELEASE_MARKER.into(), execution.into());
+    Ok(variables)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deployment(version: i32, state: ServiceDeploymentState) -> ServiceDeployment {
+        ServiceDeployment { version, state }
+    }
+
+    #[test]
+    fn watches_its_own_version_whatever_the_others_do() {
+        use ServiceDeploymentState as S;
+        let step = |deployments: &[ServiceDeployment]| progress("app", 7, deployments, 0, 100);
+        let others = [deployment(8, S::Active), deployment(6, S::Failed)];
+        for (state, expected) in [
+            (S::Active, "Active"),
+            (S::Failed, "Failed"),
+            (S::Activating, "Wait"),
+            (S::Inactive, "Replaced"),
+            (S::Unknown("NEW".into()), "Wait"),
+        ] {
+            let mut all = others.to_vec();
+            all.push(deployment(7, state.clone()));
+            assert!(format!("{:?}", step(&all)).starts_with(expected), "{state:?}: {:?}", step(&all));
+        }
+        assert!(matches!(step(&others), Progress::Wait { because, .. } if because.contains("not listed yet")));
+    }
+
+    #[test]
+    fn the_deadline_for_the_containers_is_named_when_it_passes() {
+        let activating = [deployment(7, ServiceDeploymentState::Activating)];
+        match progress("app", 7, &activating, 100, 100) {
+            Progress::TimedOut { because } => assert!(because.contains("deadline for the containers (1 min 40 s)")),
+            other => panic!("{other:?}"),
+        }
+        assert!(matches!(busy("Busy.".into(), 100, 100), Creation::TimedOut { .. }));
+        assert!(matches!(busy("Busy.".into(), 0, 100), Creation::Wait { seconds: 5, .. }));
+    }
+
+    #[test]
+    fn tells_a_refusal_for_now_from_one_for_good() {
+        for now in [
+            "Sorry, deployment 8 is in progress for service \"x\". Please wait for it to complete before trying again.",
+            "Please try again in a few minutes",
+            "The service is in a transition state",
+        ] {
+            assert!(is_busy_message(now), "{now}");
+        }
+        assert!(!is_busy_message("Container name \"a_b\" does not match pattern"));
+        assert!(is_busy_state("UPDATING") && !is_busy_state("RUNNING") && !is_busy_state("DISABLED"));
+    }
+
+    #[test]
+    fn the_environment_carries_parameter_connection_string_and_marker() {
+        let variables = environment(r#"{"LISTEN":"0.0.0.0:80"}"#, Some(("DSN", "not-a-real-one")), "prod-1").unwrap();
+        let expected = [("DSN", "not-a-real-one"), ("LISTEN", "0.0.0.0:80"), (RELEASE_MARKER, "prod-1")];
+        assert!(variables.iter().map(|(k, v)| (k.as_str(), v.as_str())).eq(expected));
+        for bad in ["", "[]", r#"{"A":1}"#, r#"{"DSN":"x"}"#, r#"{"RELEASE_EXECUTION":"x"}"#] {
+            let error = environment(bad, Some(("DSN", "not-a-real-one")), "prod-1").unwrap_err();
+            assert!(error.to_string().contains("ContainerEnvironment"), "{error}");
+            assert!(!error.to_string().contains("not-a-real-one"));
+        }
+    }
+}

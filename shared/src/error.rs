@@ -1,0 +1,53 @@
+//! The one error type of every function.
+//!
+//! A variant's name is API: Lambda returns it as `errorType`, Step Functions matches it in Retry and Catch,
+//! and the README documents it. The test `state_machine` holds all three together.
+
+use lambda_runtime::Diagnostic;
+
+/// Why a function could not do its work. Each message says what failed, where, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A later try of the same call may succeed: throttling, a 5xx, a lost or unreadable answer.
+    #[error("{0}")]
+    Retryable(String),
+    /// A setting, a secret, a permission or the input is wrong; a person has to change it.
+    #[error("{0}")]
+    Misconfigured(String),
+    /// PlanetScale refuses to deploy the request, for good.
+    #[error("{0}")]
+    SchemaRefused(String),
+    /// PlanetScale refuses to revert the schema.
+    #[error("{0}")]
+    RevertRefused(String),
+    /// Lightsail or ECR refuse the deployment, for good; nothing was deployed.
+    #[error("{0}")]
+    ContainersRefused(String),
+    /// An answer that no documented behaviour explains.
+    #[error("{0}")]
+    Unexpected(String),
+}
+
+impl Error {
+    /// Every name that [`Error::name`] can return.
+    pub const NAMES: [&str; 6] =
+        ["Retryable", "Misconfigured", "SchemaRefused", "RevertRefused", "ContainersRefused", "Unexpected"];
+
+    /// The name that Retry and Catch of the state machine match.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Retryable(_) => "Retryable",
+            Self::Misconfigured(_) => "Misconfigured",
+            Self::SchemaRefused(_) => "SchemaRefused",
+            Self::RevertRefused(_) => "RevertRefused",
+            Self::ContainersRefused(_) => "ContainersRefused",
+            Self::Unexpected(_) => "Unexpected",
+        }
+    }
+}
+
+impl From<Error> for Diagnostic {
+    fn from(error: Error) -> Self {
+        Self { error_type: error.name().into(), error_message: error.to_string() }
+    }
+}

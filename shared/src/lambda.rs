@@ -1,0 +1,49 @@
+//! Serving a handler through the Lambda Runtime API.
+
+use std::fmt::Debug;
+
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::Error;
+
+/// Runs `handler` for every invocation until Lambda stops the process.
+///
+/// A context that could not be built does not end the process: every invocation then answers with its error,
+/// so that a release ends in a sentence and not in `Runtime.ExitError`.
+///
+/// # Errors
+/// Only when the Runtime API itself cannot be reached.
+pub async fn serve<C, I, O>(
+    context: Result<C, Error>,
+    handler: impl AsyncFn(&C, I) -> Result<O, Error>,
+) -> Result<(), lambda_runtime::Error>
+where
+    I: DeserializeOwned,
+    O: Serialize + Debug,
+{
+    lambda_runtime::tracing::init_default_subscriber();
+    let (context, handler) = (&context, &handler);
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
+        let answer = match context {
+            Ok(context) => match parse(event.payload) {
+                Ok(input) => handler(context, input).await,
+                Err(error) => Err(error),
+            },
+            Err(error) => Err(error.clone()),
+        };
+        match &answer {
+            Ok(output) => tracing::info!(?output, "done"),
+            Err(error) => tracing::error!(name = error.name(), %error, "failed"),
+        }
+        answer
+    }))
+    .await
+}
+
+fn parse<I: DeserializeOwned>(payload: Value) -> Result<I, Error> {
+    serde_json::from_value(payload)
+        .map_err(|error| Error::Misconfigured(format!("The function's input is not what it expects: {error}.")))
+}

@@ -1,0 +1,33 @@
+#![doc = include_str!("../README.md")]
+
+pub mod config;
+pub mod containers;
+mod error;
+pub mod image;
+pub mod lambda;
+pub mod lock;
+mod outcome;
+pub mod planetscale;
+pub mod poll;
+pub mod release;
+pub mod report;
+pub mod repository_policy;
+pub mod schema;
+pub mod start;
+pub mod text;
+
+#[cfg(feature = "aws")]
+pub mod aws;
+#[cfg(feature = "http")]
+pub mod http;
+#[cfg(feature = "records")]
+pub mod records;
+#[cfg(feature = "registry")]
+pub mod registry;
+#[cfg(feature = "secrets")]
+pub mod secrets;
+#[cfg(test)]
+mod testing;
+
+pub use error::Error;
+pub use outcome::Outcome;

@@ -1,0 +1,361 @@
+//! The client for deploy requests.
+
+use reqwest::{Client, Method, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::model::{DeployRequest, DeployRequestNumber, Page};
+use crate::release::Database;
+use crate::{Error, http, text};
+
+/// PlanetScale's public API.
+const API_URL: &str = "https://api.planetscale.com/v1";
+/// The largest page that PlanetScale's lists return.
+const PAGE: u64 = 100;
+
+/// A PlanetScale service token, as the secret holds it: `{"id": "…", "token": "…"}`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ServiceToken {
+    id: String,
+    token: SecretString,
+}
+
+impl ServiceToken {
+    /// Reads the secret's text.
+    ///
+    /// # Errors
+    /// [`Error::Misconfigured`] when it is not the JSON object described above; the text itself is never repeated.
+    pub fn parse(secret: &SecretString) -> Result<Self, Error> {
+        serde_json::from_str(secret.expose_secret())
+            .ok()
+            .filter(|token: &Self| header_safe(&token.id) && header_safe(token.token.expose_secret()))
+            .ok_or_else(|| {
+                Error::Misconfigured(
+                    "The PlanetScale secret is not a JSON object with a service token's \"id\" and \"token\". \
+                     Fill it with the command in the stack's output FillPlanetScaleSecret."
+                        .into(),
+                )
+            })
+    }
+}
+
+fn header_safe(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// A client for the deploy requests of one database.
+///
+/// Redirects are not followed: the token would go with them.
+#[derive(Debug, Clone)]
+pub struct PlanetScale {
+    http: Client,
+    base_url: String,
+}
+
+/// What a new deploy request says.
+#[derive(Debug, Clone, Serialize)]
+pub struct NewDeployRequest<'a> {
+    /// The head branch.
+    pub branch: &'a str,
+    /// The base branch.
+    pub into_branch: &'a str,
+    /// Text for people on the request's page.
+    pub notes: &'a str,
+    /// Whether it cuts over by itself. Always sent: left out, PlanetScale takes the last request's setting.
+    pub auto_cutover: bool,
+}
+
+/// Why a call failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// PlanetScale answered with a refusal (a 4xx other than 401, 404, 408 and 429).
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// The error code of the body, if there was one.
+        code: String,
+        /// What PlanetScale said.
+        message: String,
+        /// All of it in one sentence.
+        sentence: String,
+    },
+    /// Anything else.
+    Other(Error),
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused { sentence, .. } => Self::Unexpected(sentence),
+            Failure::Other(error) => error,
+        }
+    }
+}
+
+impl PlanetScale {
+    /// A client for PlanetScale's public API, or for the API at `base_url`.
+    pub fn new(base_url: Option<String>) -> Self {
+        let base_url = base_url.unwrap_or_else(|| API_URL.into()).trim_end_matches('/').to_owned();
+        Self { http: http::client(), base_url }
+    }
+
+    /// The client with a token, for the deploy requests of `database`.
+    pub fn deploy_requests<'a>(&'a self, database: &'a Database, token: &'a ServiceToken) -> DeployRequests<'a> {
+        DeployRequests { client: self, database, token }
+    }
+}
+
+/// The deploy requests of one database.
+#[derive(Debug, Clone, Copy)]
+pub struct DeployRequests<'a> {
+    client: &'a PlanetScale,
+    database: &'a Database,
+    token: &'a ServiceToken,
+}
+
+impl DeployRequests<'_> {
+    /// The open requests from the head into the base branch, oldest first.
+    ///
+    /// # Errors
+    /// As for every call here: [`Failure::Refused`] with PlanetScale's words, [`Error::Retryable`] when a later try
+    /// may succeed, [`Error::Misconfigured`] for a wrong token (401) or something missing or not permitted (404).
+    pub async fn open(&self) -> Result<Vec<DeployRequest>, Failure> {
+        let Database { head_branch, base_branch, .. } = self.database;
+        let mut found = Vec::new();
+        let mut next = Some(1);
+        while let Some(page) = next {
+            let query = [
+                ("state", "open".to_owned()),
+                ("branch", head_branch.clone()),
+                ("into_branch", base_branch.clone()),
+                ("page", page.to_string()),
+                ("per_page", PAGE.to_string()),
+            ];
+            let list: Page<DeployRequest> = self.call(Method::GET, "", &query, None).await?;
+            next = list.next_page.filter(|next| *next > page);
+            found.extend(list.data);
+        }
+        found.retain(|request| {
+            request.branch == *head_branch && request.into_branch == *base_branch && !request.is_closed()
+        });
+        found.sort_by_key(|request| request.number.0);
+        Ok(found)
+    }
+
+    /// Creates a request.
+    ///
+    /// # Errors
+    /// See [`Self::open`].
+    pub async fn create(&self, new: &NewDeployRequest<'_>) -> Result<DeployRequest, Failure> {
+        self.call(Method::POST, "", &[], Some(json!(new))).await
+    }
+
+    /// Reads a request.
+    ///
+    /// # Errors
+    /// See [`Self::open`].
+    pub async fn get(&self, number: DeployRequestNumber) -> Result<DeployRequest, Failure> {
+        self.call(Method::GET, &format!("/{number}"), &[], None).await
+    }
+
+    /// Puts a request into the deploy queue, without instant DDL: that could not be reverted.
+    ///
+    /// # Errors
+    /// See [`Self::open`].
+    pub async fn deploy(&self, number: DeployRequestNumber) -> Result<DeployRequest, Failure> {
+        self.call(Method::POST, &format!("/{number}/deploy"), &[], Some(json!({"instant_ddl": false}))).await
+    }
+
+    /// Closes a request that is not deployed.
+    ///
+    /// # Errors
+    /// See [`Self::open`].
+    pub async fn close(&self, number: DeployRequestNumber) -> Result<DeployRequest, Failure> {
+        self.call(Method::PATCH, &format!("/{number}"), &[], Some(json!({"state": "closed"}))).await
+    }
+
+    /// Takes a request out of the deploy queue.
+    ///
+    /// # Errors
+    /// See [`Self::open`].
+    pub async fn cancel(&self, number: DeployRequestNumber) -> Result<DeployRequest, Failure> {
+        self.call(Method::POST, &format!("/{number}/cancel"), &[], Some(json!({}))).await
+    }
+
+    /// Reverts a deployed request whose revert window is open.
+    ///
+    /// # Errors
+    /// See [`Self::open`].
+    pub async fn revert(&self, number: DeployRequestNumber) -> Result<DeployRequest, Failure> {
+        self.call(Method::POST, &format!("/{number}/revert"), &[], Some(json!({}))).await
+    }
+
+    /// Closes the revert window, which frees the deploy queue.
+    ///
+    /// # Errors
+    /// See [`Self::open`].
+    pub async fn skip_revert(&self, number: DeployRequestNumber) -> Result<DeployRequest, Failure> {
+        self.call(Method::POST, &format!("/{number}/skip-revert"), &[], Some(json!({}))).await
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, String)],
+        body: Option<Value>,
+    ) -> Result<T, Failure> {
+        let mut url = reqwest::Url::parse(&self.client.base_url).map_err(|error| {
+            Failure::Other(Error::Misconfigured(format!("PLANETSCALE_API_URL is not a URL: {error}.")))
+        })?;
+        url.path_segments_mut()
+            .map_err(|()| Failure::Other(Error::Misconfigured("PLANETSCALE_API_URL has no path.".into())))?
+            .extend([
+                "organizations",
+                &self.database.organization,
+                "databases",
+                &self.database.name,
+                "deploy-requests",
+            ])
+            .extend(path.split('/').filter(|segment| !segment.is_empty()));
+        let what = format!("{method} {}", url.path());
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let mut authorization = reqwest::header::HeaderValue::from_str(&format!(
+            "{}:{}",
+            self.token.id,
+            self.token.token.expose_secret()
+        ))
+        .map_err(|_| Failure::Other(Error::Misconfigured("The PlanetScale token is not printable text.".into())))?;
+        authorization.set_sensitive(true);
+
+        let mut request = self.client.http.request(method, url).header("Authorization", authorization);
+        request = request.header("Accept", "application/json");
+        if let Some(body) = &body {
+            request = request.json(body);
+        }
+        let lost = |error: reqwest::Error| {
+            Failure::Other(Error::Retryable(format!("No answer to {what} of PlanetScale: {}.", http::causes(&error))))
+        };
+        let response = request.send().await.map_err(lost)?;
+        let status = response.status();
+        let body = response.bytes().await.map_err(lost)?;
+        if status.is_success() {
+            serde_json::from_slice(&body).map_err(|error| {
+                Failure::Other(Error::Retryable(format!(
+                    "{what} of PlanetScale answered {status} with a body that cannot be read: {error}."
+                )))
+            })
+        } else {
+            Err(failure(&what, status, &body))
+        }
+    }
+}
+
+/// An error body, in the shapes that are documented or seen live.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ErrorBody {
+    code: String,
+    message: String,
+    error: String,
+    error_description: String,
+    errors: Vec<Value>,
+}
+
+impl ErrorBody {
+    fn words(&self) -> String {
+        if !self.message.is_empty() {
+            return self.message.clone();
+        }
+        if !self.error_description.is_empty() {
+            return self.error_description.clone();
+        }
+        if !self.errors.is_empty() {
+            return Value::from(self.errors.clone()).to_string();
+        }
+        self.error.clone()
+    }
+}
+
+fn failure(what: &str, status: StatusCode, body: &[u8]) -> Failure {
+    let body: ErrorBody = serde_json::from_slice(body).unwrap_or_default();
+    let mut words = text::shorten(&body.words(), 1_000);
+    if words.is_empty() {
+        words = "no explanation".into();
+    }
+    let sentence = format!("{what} of PlanetScale answered {}: {}", status.as_u16(), words);
+    let sentence = format!("{}.", sentence.trim_end_matches('.'));
+    match status.as_u16() {
+        401 => Failure::Other(Error::Misconfigured(format!(
+            "{sentence} The service token is wrong or revoked: fill the secret again with the command in the stack's \
+             output FillPlanetScaleSecret."
+        ))),
+        404 => Failure::Other(Error::Misconfigured(format!(
+            "{sentence} The organization, database, branch or deploy request is missing, or the token lacks the \
+             permission: PlanetScale answers 404 to both."
+        ))),
+        408 | 429 | 500.. => Failure::Other(Error::Retryable(sentence)),
+        400.. => Failure::Refused { status: status.as_u16(), code: body.code, message: words, sentence },
+        _ => Failure::Other(Error::Misconfigured(format!(
+            "{sentence} Redirects are not followed: check PLANETSCALE_API_URL."
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_that_is_no_token_is_refused_without_repeating_it() {
+        for secret in ["", "x", "{}", r#"{"id":"a"}"#, r#"{"id":"","token":"t"}"#, r#"{"id":"a","token":"b c"}"#] {
+            let error = ServiceToken::parse(&SecretString::from(secret)).unwrap_err();
+            assert_eq!(error.name(), "Misconfigured");
+            assert!(error.to_string().contains("FillPlanetScaleSecret"), "{error}");
+        }
+        let token = ServiceToken::parse(&SecretString::from(r#"{"id":"abc","token":"not-a-real-one"}"#)).unwrap();
+        assert!(!format!("{token:?}").contains("not-a-real-one"));
+    }
+
+    #[test]
+    fn every_status_has_its_meaning() {
+        let classify = |status: u16, body: &str| {
+            failure("GET /x", StatusCode::from_u16(status).unwrap(), body.as_bytes())
+        };
+        for status in [408, 429, 500, 502, 503, 504] {
+            assert!(matches!(classify(status, "<html>"), Failure::Other(Error::Retryable(_))), "{status}");
+        }
+        for status in [302, 401, 404] {
+            assert!(matches!(classify(status, ""), Failure::Other(Error::Misconfigured(_))), "{status}");
+        }
+        for status in [400, 403, 409, 422] {
+            let body = r#"{"code":"unprocessable","message":"No."}"#;
+            match classify(status, body) {
+                Failure::Refused { status: seen, code, message, sentence } => {
+                    assert_eq!((seen, code.as_str(), message.as_str()), (status, "unprocessable", "No."));
+                    assert_eq!(sentence, format!("GET /x of PlanetScale answered {status}: No."));
+                }
+                other => panic!("{status}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn words_are_found_in_every_shape_of_error_body() {
+        for (body, words) in [
+            (r#"{"code":"x","message":"a"}"#, "a"),
+            (r#"{"error":"invalid_token","error_description":"b"}"#, "b"),
+            (r#"{"errors":[{"name":"branch"}]}"#, r#"[{"name":"branch"}]"#),
+            ("<html>", "no explanation"),
+        ] {
+            match failure("GET /x", StatusCode::UNPROCESSABLE_ENTITY, body.as_bytes()) {
+                Failure::Refused { message, .. } => assert_eq!(message, words),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}

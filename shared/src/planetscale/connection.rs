@@ -1,0 +1,50 @@
+//! The client together with the secret that opens it.
+
+use aws_sdk_secretsmanager::Client;
+
+use super::client::{PlanetScale, ServiceToken};
+use crate::release::{Database, Release};
+use crate::{Error, aws, config, secrets};
+
+/// What a function needs to talk to PlanetScale.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    planetscale: PlanetScale,
+    secrets: Client,
+    secret_arn: String,
+}
+
+impl Connection {
+    /// Reads `PLANETSCALE_SECRET_ARN` and, if it is set, `PLANETSCALE_API_URL`.
+    ///
+    /// # Errors
+    /// [`Error::Misconfigured`] when the secret is not named.
+    pub async fn from_env() -> Result<Self, Error> {
+        Ok(Self {
+            planetscale: PlanetScale::new(config::optional("PLANETSCALE_API_URL")),
+            secrets: Client::new(&aws::config().await),
+            secret_arn: config::required("PLANETSCALE_SECRET_ARN")?,
+        })
+    }
+
+    /// The client of the API.
+    pub fn planetscale(&self) -> &PlanetScale {
+        &self.planetscale
+    }
+
+    /// The service token.
+    ///
+    /// # Errors
+    /// Those of [`secrets::read`] and [`ServiceToken::parse`].
+    pub async fn token(&self) -> Result<ServiceToken, Error> {
+        ServiceToken::parse(&secrets::read(&self.secrets, &self.secret_arn, "FillPlanetScaleSecret").await?)
+    }
+}
+
+/// The database of `release`.
+///
+/// # Errors
+/// [`Error::Misconfigured`] when it has none: then the state machine must not ask for a deploy request.
+pub fn database(release: &Release) -> Result<&Database, Error> {
+    release.database.as_ref().ok_or_else(|| Error::Misconfigured("The release has no database.".into()))
+}

@@ -1,0 +1,212 @@
+//! The environment's lock and the records of its releases, in one DynamoDB table.
+//!
+//! | `kind` | `id` | what it is |
+//! |---|---|---|
+//! | `lock` | `lock` | the release that works on the environment; absent when none does |
+//! | `last` | `last` | the last release that worked on the environment |
+//! | `release` | start time and execution name | the report of one release |
+
+use std::collections::HashMap;
+
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
+use aws_sdk_dynamodb::types::AttributeValue;
+use chrono::SecondsFormat;
+
+use crate::image::ImageDigest;
+use crate::lock::LastRelease;
+use crate::release::{Execution, Release};
+use crate::report::Report;
+use crate::{Error, aws, config};
+
+type Item = HashMap<String, AttributeValue>;
+
+/// The table of one environment.
+#[derive(Debug, Clone)]
+pub struct Records {
+    client: Client,
+    table: String,
+}
+
+/// The release that holds the lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Its execution's ARN.
+    pub execution: String,
+    /// The image it releases.
+    pub digest: ImageDigest,
+}
+
+impl Records {
+    /// The table that `TABLE_NAME` names.
+    ///
+    /// # Errors
+    /// [`Error::Misconfigured`] when it is not set.
+    pub fn from_env(config: &SdkConfig) -> Result<Self, Error> {
+        Ok(Self { client: Client::new(config), table: config::required("TABLE_NAME")? })
+    }
+
+    /// Takes the lock for `me` if it is free, mine already, or held by `dead`, an execution that does not run any
+    /// more. Returns the holder when it is somebody else.
+    ///
+    /// # Errors
+    /// As [`aws::failed`] says; so for every call here.
+    pub async fn take_lock(&self, me: &Holder, dead: Option<&str>) -> Result<Option<Holder>, Error> {
+        let put = self
+            .put("lock", "lock")
+            .item("holder", text(&me.execution))
+            .item("digest", text(me.digest.as_str()))
+            .condition_expression("attribute_not_exists(holder) OR holder IN (:me, :dead)")
+            .expression_attribute_values(":me", text(&me.execution))
+            .expression_attribute_values(":dead", text(dead.unwrap_or(&me.execution)));
+        match put.send().await {
+            Ok(_) => Ok(None),
+            Err(error) => match error.as_service_error() {
+                Some(service) if service.is_conditional_check_failed_exception() => {
+                    self.holder().await?.map_or_else(
+                        || Err(Error::Retryable("The lock was freed while it was being taken.".into())),
+                        |holder| Ok(Some(holder)),
+                    )
+                }
+                _ => Err(self.failed("PutItem", &error)),
+            },
+        }
+    }
+
+    /// The release that holds the lock.
+    ///
+    /// # Errors
+    /// See [`Self::take_lock`].
+    pub async fn holder(&self) -> Result<Option<Holder>, Error> {
+        let Some(item) = self.get("lock", "lock").await? else { return Ok(None) };
+        Ok(Some(Holder { execution: field(&item, "holder")?, digest: parsed(&item, "digest")? }))
+    }
+
+    /// Frees the lock if `execution` holds it.
+    ///
+    /// # Errors
+    /// See [`Self::take_lock`].
+    pub async fn free_lock(&self, execution: &str) -> Result<(), Error> {
+        let delete = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .key("kind", text("lock"))
+            .key("id", text("lock"))
+            .condition_expression("holder = :me")
+            .expression_attribute_values(":me", text(execution));
+        match delete.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(service) if service.is_conditional_check_failed_exception() => Ok(()),
+                _ => Err(self.failed("DeleteItem", &error)),
+            },
+        }
+    }
+
+    /// The last release that worked on the environment.
+    ///
+    /// # Errors
+    /// See [`Self::take_lock`].
+    pub async fn last(&self) -> Result<Option<LastRelease>, Error> {
+        let Some(item) = self.get("last", "last").await? else { return Ok(None) };
+        Ok(Some(LastRelease {
+            digest: parsed(&item, "digest")?,
+            execution: field(&item, "execution")?,
+            started_at: parsed(&item, "startedAt")?,
+        }))
+    }
+
+    /// Writes `report` as the last release of the environment.
+    ///
+    /// # Errors
+    /// See [`Self::take_lock`].
+    pub async fn write_last(&self, report: &Report) -> Result<(), Error> {
+        let put = self
+            .put("last", "last")
+            .item("digest", text(&report.digest))
+            .item("execution", text(&report.execution))
+            .item("startedAt", text(&report.started_at.to_rfc3339_opts(SecondsFormat::Millis, true)))
+            .item("outcome", text(&report.outcome.to_string()));
+        put.send().await.map_err(|error| self.failed("PutItem", &error))?;
+        Ok(())
+    }
+
+    /// Whether the release that `execution` runs is recorded and notified.
+    ///
+    /// # Errors
+    /// See [`Self::take_lock`].
+    pub async fn is_notified(&self, execution: &Execution) -> Result<bool, Error> {
+        let item = self.get("release", &record_id(execution)).await?;
+        Ok(item.is_some_and(|item| item.get("notified") == Some(&AttributeValue::Bool(true))))
+    }
+
+    /// Writes the record of a release.
+    ///
+    /// # Errors
+    /// See [`Self::take_lock`].
+    pub async fn write(
+        &self,
+        execution: &Execution,
+        release: &Release,
+        report: &Report,
+        notified: bool,
+    ) -> Result<(), Error> {
+        let json = serde_json::to_string(report).map_err(|error| Error::Unexpected(format!("{error}.")))?;
+        let put = self
+            .put("release", &record_id(execution))
+            .item("outcome", text(&report.outcome.to_string()))
+            .item("digest", text(release.image.digest.as_str()))
+            .item("notified", AttributeValue::Bool(notified))
+            .item("report", text(&json));
+        put.send().await.map_err(|error| self.failed("PutItem", &error))?;
+        Ok(())
+    }
+
+    fn put(&self, kind: &str, id: &str) -> PutItemFluentBuilder {
+        self.client.put_item().table_name(&self.table).item("kind", text(kind)).item("id", text(id))
+    }
+
+    async fn get(&self, kind: &str, id: &str) -> Result<Option<Item>, Error> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("kind", text(kind))
+            .key("id", text(id))
+            .consistent_read(true);
+        Ok(get.send().await.map_err(|error| self.failed("GetItem", &error))?.item)
+    }
+
+    fn failed<E>(
+        &self,
+        action: &str,
+        error: &aws_smithy_runtime_api::client::result::SdkError<E, aws_smithy_runtime_api::http::Response>,
+    ) -> Error
+    where
+        E: aws_smithy_types::error::metadata::ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        aws::failed(&format!("dynamodb:{action} on {}", self.table), error)
+    }
+}
+
+fn record_id(execution: &Execution) -> String {
+    format!("{} {}", execution.started_at.to_rfc3339_opts(SecondsFormat::Millis, true), execution.name)
+}
+
+fn text(value: &str) -> AttributeValue {
+    AttributeValue::S(value.to_owned())
+}
+
+fn field(item: &Item, name: &str) -> Result<String, Error> {
+    match item.get(name) {
+        Some(AttributeValue::S(value)) => Ok(value.clone()),
+        _ => Err(Error::Unexpected(format!("An item of the table of releases has no text {name:?}."))),
+    }
+}
+
+fn parsed<T: std::str::FromStr>(item: &Item, name: &str) -> Result<T, Error> {
+    let value = field(item, name)?;
+    value.parse().map_err(|_| Error::Unexpected(format!("An item of the table of releases has the {name} {value:?}.")))
+}

@@ -1,0 +1,287 @@
+//! The report of a release: what happened, and what to do next.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::containers::DeploymentReport;
+use crate::outcome::Outcome;
+use crate::release::{Execution, OnContainerFailure, Release};
+use crate::schema::DeployRequestReport;
+use crate::text;
+
+/// How the release went, as the state machine hands it to `finish-release`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ending {
+    /// The release.
+    pub release: Release,
+    /// Its execution.
+    pub execution: Execution,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why, in one sentence.
+    #[serde(default)]
+    pub because: String,
+    /// The error that ended it, if one did.
+    #[serde(default)]
+    pub error: Option<CaughtError>,
+    /// Its deploy request, if there was one.
+    #[serde(default)]
+    pub deploy_request: Option<DeployRequestReport>,
+    /// In which order schema and containers were to move, and why.
+    #[serde(default)]
+    pub order: Option<String>,
+    /// What became of the schema.
+    #[serde(default)]
+    pub schema: SchemaChange,
+    /// Its deployment, if there was one.
+    #[serde(default)]
+    pub deployment: Option<DeploymentReport>,
+}
+
+/// What became of the base branch's schema in a release.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SchemaChange {
+    /// It was not changed.
+    #[default]
+    None,
+    /// It was changed and can be reverted.
+    Revertible,
+    /// It was changed for good.
+    Permanent,
+    /// It was changed and is back as it was.
+    Reverted,
+}
+
+/// The error output that a Catch of the state machine hands on.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct CaughtError {
+    /// The error's name.
+    #[serde(default)]
+    pub error: String,
+    /// Its cause: for a Lambda function, JSON with `errorMessage`.
+    #[serde(default)]
+    pub cause: String,
+    /// The state in which it was caught.
+    #[serde(default)]
+    pub state: String,
+}
+
+impl CaughtError {
+    /// The error as a sentence.
+    pub fn sentence(&self) -> String {
+        let cause: Option<Value> = serde_json::from_str(&self.cause).ok();
+        let message = cause.as_ref().and_then(|cause| cause["errorMessage"].as_str()).unwrap_or(&self.cause);
+        let message = text::shorten(message.trim(), 4_000);
+        let message = if message.is_empty() { "No cause was given.".into() } else { message };
+        let name = text::shorten(&self.error, 200);
+        format!("{} failed with {name}: {message}", self.state)
+    }
+}
+
+/// The report: the execution's output, the record, and the body of the notification.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// How the release ended.
+    pub outcome: Outcome,
+    /// What happened, in one sentence.
+    pub what_happened: String,
+    /// What to do next, in one sentence.
+    pub what_to_do: String,
+    /// The application.
+    pub application: String,
+    /// The environment.
+    pub environment: String,
+    /// The immutable tag, which names the commit.
+    pub commit: Option<String>,
+    /// The image reference that was deployed, or the repository and moving tag when none was.
+    pub image: String,
+    /// The image's digest.
+    pub digest: String,
+    /// The deploy request and its statements.
+    pub deploy_request: Option<DeployRequestReport>,
+    /// In which order schema and containers moved, and why.
+    pub order: Option<String>,
+    /// What became of the schema.
+    pub schema: SchemaChange,
+    /// The container service, the deployment's version and the public URL.
+    pub deployment: Option<DeploymentReport>,
+    /// The execution's name.
+    pub execution: String,
+    /// Its page in the console.
+    pub execution_url: String,
+    /// When it started.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub finished_at: DateTime<Utc>,
+}
+
+/// Writes the report of a release that ends now.
+pub fn report(ending: &Ending, finished_at: DateTime<Utc>) -> Report {
+    let Ending { release, execution, deployment, .. } = ending;
+    Report {
+        outcome: ending.outcome,
+        what_happened: what_happened(ending),
+        what_to_do: what_to_do(ending),
+        application: release.application.clone(),
+        environment: release.environment.clone(),
+        commit: release.image.commit.as_ref().map(ToString::to_string),
+        image: deployment.as_ref().map_or_else(
+            || format!("{}:{}", release.image.uri, release.image.moving_tag),
+            |deployment| deployment.image.clone(),
+        ),
+        digest: release.image.digest.to_string(),
+        deploy_request: ending.deploy_request.clone(),
+        order: ending.order.clone(),
+        schema: ending.schema,
+        deployment: deployment.clone(),
+        execution: execution.name.clone(),
+        execution_url: execution.console_url(),
+        started_at: execution.started_at,
+        finished_at,
+    }
+}
+
+/// The notification's subject: at most 100 characters of ASCII, as SNS requires.
+pub fn subject(report: &Report) -> String {
+    let subject = format!("{} {}: {}", report.application, report.environment, report.outcome);
+    subject.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(100).collect()
+}
+
+/// The notification's text, short enough to read on a phone.
+pub fn message(report: &Report) -> String {
+    let mut lines = vec![
+        format!("{} in {}: {}", report.application, report.environment, report.outcome),
+        report.what_happened.clone(),
+        report.what_to_do.clone(),
+        String::new(),
+        format!("Commit: {}", report.commit.as_deref().unwrap_or("unknown")),
+        format!("Image: {}", report.digest),
+    ];
+    if let Some(request) = &report.deploy_request {
+        lines.push(format!("Deploy request #{}: {}", request.number, request.url));
+    }
+    if let Some(deployment) = &report.deployment {
+        lines.push(format!("Deployment {} of {}: {}", deployment.version, deployment.service, deployment.url));
+    }
+    lines.push(format!("Execution: {}", report.execution_url));
+    lines.join("\n")
+}
+
+fn what_happened(ending: &Ending) -> String {
+    let because = match &ending.error {
+        Some(error) => error.sentence(),
+        None => text::shorten(&ending.because, 8_000),
+    };
+    let start = match ending.outcome {
+        Outcome::Released => match ending.schema {
+            SchemaChange::None => "The containers are released; the schema was not changed.",
+            _ => "Schema and containers are released.",
+        },
+        Outcome::Superseded => "A newer push owns the environment; nothing was touched.",
+        Outcome::SchemaRefused => "The schema change was refused; nothing was touched.",
+        Outcome::SchemaRejected => "The schema change was rejected; the containers were not touched.",
+        Outcome::SchemaFailed => "PlanetScale could not apply the schema change.",
+        Outcome::ContainersFailed => match ending.schema {
+            SchemaChange::None => "The new containers failed; the old ones still serve, and the schema was not changed.",
+            _ => "The new containers failed; the old ones still serve, and the schema change was kept.",
+        },
+        Outcome::SchemaReverted => "The new containers failed; the old ones still serve, and the schema is back as it was.",
+        Outcome::RevertRefused => "The new containers failed, and the schema could not go back; the old containers still serve.",
+        Outcome::TimedOut => "A deadline passed.",
+        Outcome::ReleaseError => "Something unforeseen ended the release.",
+    };
+    format!("{start} {because}").trim_end().to_owned()
+}
+
+fn what_to_do(ending: &Ending) -> String {
+    let request = ending.deploy_request.as_ref().map_or("the deploy request", |request| request.url.as_str());
+    match ending.outcome {
+        Outcome::Released => "Nothing.".into(),
+        Outcome::Superseded => "Nothing: look at the newer release.".into(),
+        Outcome::SchemaRefused => "Change the head branch's schema as the reason says, then push again.".into(),
+        Outcome::SchemaRejected => {
+            "If it was not meant, invoke start-release with {} to release the same image again.".into()
+        }
+        Outcome::SchemaFailed => {
+            format!("Look at {request}, clear the failure there so that the deploy queue is free, then release again.")
+        }
+        Outcome::ContainersFailed => match (ending.schema, ending.release.policy.on_container_failure) {
+            (SchemaChange::Revertible, OnContainerFailure::KeepSchema) => {
+                format!("Mend the image and push again. The schema can be reverted by hand for a while: {request}")
+            }
+            _ => "Mend the image and push again.".into(),
+        },
+        Outcome::SchemaReverted => "Mend the image and push again; the schema change comes with it.".into(),
+        Outcome::RevertRefused => {
+            format!("Check that the old containers work with the new schema, at {request}; then mend the image and push again.")
+        }
+        Outcome::TimedOut => {
+            "Look at what was waited for; when it is done, invoke start-release with {} to release again.".into()
+        }
+        Outcome::ReleaseError => {
+            "Mend what the reason names, then invoke start-release with {} to release the same image again.".into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::release;
+
+    fn ending(outcome: Outcome) -> Ending {
+        Ending {
+            release: release(),
+            execution: Execution {
+                arn: "arn:aws:states:us-east-1:1:execution:app-prod-release:prod-1".into(),
+                name: "prod-1".into(),
+                started_at: DateTime::UNIX_EPOCH,
+            },
+            outcome,
+            because: "Because of this.".into(),
+            error: None,
+            deploy_request: None,
+            order: None,
+            schema: SchemaChange::None,
+            deployment: None,
+        }
+    }
+
+    #[test]
+    fn every_outcome_says_what_happened_and_what_to_do() {
+        for outcome in Outcome::ALL {
+            let report = report(&ending(outcome), DateTime::UNIX_EPOCH);
+            assert!(report.what_happened.contains("Because of this."), "{outcome}");
+            assert!(report.what_to_do.ends_with(['.', '}']) || report.what_to_do.contains("http"), "{outcome}");
+            assert!(message(&report).contains(&format!("bookings-api in prod: {outcome}")));
+            assert!(subject(&report).len() <= 100);
+        }
+    }
+
+    #[test]
+    fn an_error_is_told_with_the_state_its_name_and_its_message() {
+        let cause = r#"{"errorType":"Misconfigured","errorMessage":"The secret is empty."}"#;
+        let mut ending = ending(Outcome::ReleaseError);
+        ending.error = Some(CaughtError {
+            error: "Misconfigured".into(),
+            cause: cause.into(),
+            state: "GetDeployRequest".into(),
+        });
+        let told = report(&ending, DateTime::UNIX_EPOCH).what_happened;
+        assert!(told.ends_with("GetDeployRequest failed with Misconfigured: The secret is empty."), "{told}");
+    }
+
+    #[test]
+    fn a_cause_that_is_not_json_or_far_too_long_is_still_told() {
+        for (cause, told) in [("Task timed out", "Task timed out"), ("", "No cause was given."), ("{\"x\":1}", "{\"x\":1}")] {
+            let error = CaughtError { error: "States.Timeout".into(), cause: cause.into(), state: "X".into() };
+            assert_eq!(error.sentence(), format!("X failed with States.Timeout: {told}"));
+        }
+        let error = CaughtError { error: "E".into(), cause: "x".repeat(200_000), state: "X".into() };
+        assert!(error.sentence().len() < 5_000);
+    }
+}

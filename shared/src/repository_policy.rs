@@ -1,0 +1,128 @@
+//! The statement in an ECR repository's policy that lets one container service pull.
+
+use serde_json::{Value, json};
+
+use crate::Error;
+
+/// The actions that Lightsail's puller role needs (the Lightsail documentation on private ECR repositories).
+const ACTIONS: [&str; 2] = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"];
+
+/// `policy` with one statement that lets `principal` pull for `service`; every other statement stays as it is.
+///
+/// `policy` is none when the repository has no policy yet.
+///
+/// # Errors
+/// [`Error::Misconfigured`] when the present policy is not a policy document.
+pub fn grant(policy: Option<&str>, service: &str, principal: &str) -> Result<String, Error> {
+    let mut document = document(policy)?;
+    let others = without(&document, service);
+    let statement = json!({
+        "Sid": sid(service),
+        "Effect": "Allow",
+        "Principal": {"AWS": principal},
+        "Action": ACTIONS,
+    });
+    document["Statement"] = others.into_iter().chain([statement]).collect();
+    Ok(document.to_string())
+}
+
+/// `policy` without the statement of `service`; none when nothing is left of it.
+///
+/// # Errors
+/// [`Error::Misconfigured`] when the policy is not a policy document.
+pub fn revoke(policy: &str, service: &str) -> Result<Option<String>, Error> {
+    let mut document = document(Some(policy))?;
+    let others = without(&document, service);
+    if others.is_empty() {
+        return Ok(None);
+    }
+    document["Statement"] = others.into();
+    Ok(Some(document.to_string()))
+}
+
+/// Whether `policy` has the statement that [`grant`] would write.
+pub fn grants(policy: &str, service: &str, principal: &str) -> bool {
+    let Ok(document) = document(Some(policy)) else { return false };
+    statements(&document)
+        .iter()
+        .any(|statement| statement["Sid"] == sid(service) && statement["Principal"]["AWS"] == principal)
+}
+
+/// The statement's id: letters and digits only, and different for different services.
+fn sid(service: &str) -> String {
+    let words = service.split('-').filter(|word| !word.is_empty()).map(|word| {
+        let (first, rest) = word.split_at(1);
+        // A digit has no upper case: the N keeps `app-1` apart from `app1`.
+        let start = if first.starts_with(|c: char| c.is_ascii_digit()) { "N" } else { "" };
+        format!("{start}{}{rest}", first.to_uppercase())
+    });
+    format!("LightsailPull{}", words.collect::<String>())
+}
+
+fn document(policy: Option<&str>) -> Result<Value, Error> {
+    let Some(policy) = policy else { return Ok(json!({"Version": "2012-10-17"})) };
+    serde_json::from_str(policy)
+        .ok()
+        .filter(Value::is_object)
+        .ok_or_else(|| Error::Misconfigured("The repository's present policy is not a JSON object.".into()))
+}
+
+fn statements(document: &Value) -> Vec<Value> {
+    match &document["Statement"] {
+        Value::Array(statements) => statements.clone(),
+        Value::Null => Vec::new(),
+        single => vec![single.clone()],
+    }
+}
+
+fn without(document: &Value, service: &str) -> Vec<Value> {
+    let sid = sid(service);
+    statements(document).into_iter().filter(|statement| statement["Sid"] != sid).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FOREIGN: &str = r#"{"Version":"2012-10-17","Statement":{"Sid":"Audit","Effect":"Allow","Principal":"*","Action":"ecr:DescribeImages"}}"#;
+
+    fn sids(policy: &str) -> Vec<String> {
+        let document: Value = serde_json::from_str(policy).unwrap();
+        statements(&document).iter().map(|statement| statement["Sid"].as_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn two_environments_share_a_repository_and_each_removes_only_its_own_statement() {
+        let policy = grant(None, "app-qa", "arn:qa").unwrap();
+        let policy = grant(Some(&policy), "app-prod", "arn:prod").unwrap();
+        assert_eq!(sids(&policy), ["LightsailPullAppQa", "LightsailPullAppProd"]);
+        let policy = revoke(&policy, "app-qa").unwrap().unwrap();
+        assert_eq!(sids(&policy), ["LightsailPullAppProd"]);
+        assert_eq!(revoke(&policy, "app-prod").unwrap(), None);
+    }
+
+    #[test]
+    fn granting_again_replaces_a_stale_principal_and_changes_nothing_else() {
+        let policy = grant(Some(FOREIGN), "app-qa", "arn:old").unwrap();
+        let policy = grant(Some(&policy), "app-qa", "arn:new").unwrap();
+        assert_eq!(sids(&policy), ["Audit", "LightsailPullAppQa"]);
+        assert!(grants(&policy, "app-qa", "arn:new") && !grants(&policy, "app-qa", "arn:old"));
+    }
+
+    #[test]
+    fn services_with_similar_names_have_different_statements() {
+        assert_ne!(sid("app-1a"), sid("app1a"));
+        assert_ne!(sid("app-qa"), sid("appqa"));
+    }
+
+    #[test]
+    fn revoking_what_is_not_there_keeps_the_policy() {
+        assert_eq!(sids(&revoke(FOREIGN, "app-qa").unwrap().unwrap()), ["Audit"]);
+    }
+
+    #[test]
+    fn a_policy_that_is_no_document_is_refused_and_not_overwritten() {
+        assert!(grant(Some("[]"), "app", "arn").is_err());
+        assert!(revoke("{", "app").is_err());
+    }
+}

@@ -1,0 +1,240 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::planetscale::{DeploymentState, request};
+use crate::testing::release;
+
+fn step(goal: Goal, request: &DeployRequest, waited: u64) -> Step {
+    next_step(goal, request, DestructiveChanges::Refuse, waited, &release().deadlines)
+}
+
+/// The step's name and outcome, such as `End(TimedOut)`.
+fn name(step: &Step) -> String {
+    match step {
+        Step::Refuse { outcome, .. } => format!("Refuse({outcome})"),
+        Step::End { outcome, .. } => format!("End({outcome})"),
+        Step::Applied { revertible, .. } => format!("Applied({revertible})"),
+        other => format!("{other:?}").split([' ', '{']).next().unwrap_or_default().to_owned(),
+    }
+}
+
+#[test]
+fn every_state_means_one_thing_for_every_goal() {
+    // state, and the step while waiting for: validation, approval (not given), schema, revert.
+    let table = [
+        ("pending", ["Wait", "Wait", "Wait", "End(RevertRefused)"]),
+        ("ready", ["SchemaFirst", "Wait", "Wait", "End(RevertRefused)"]),
+        ("no_changes", ["NothingToApply", "NothingToApply", "NothingToApply", "End(RevertRefused)"]),
+        ("queued", ["Follow", "Follow", "Wait", "End(RevertRefused)"]),
+        ("submitting", ["Follow", "Follow", "Wait", "End(RevertRefused)"]),
+        ("in_progress", ["Follow", "Follow", "Wait", "End(RevertRefused)"]),
+        ("pending_cutover", ["Follow", "Follow", "Wait", "End(RevertRefused)"]),
+        ("in_progress_vschema", ["Follow", "Follow", "Wait", "End(RevertRefused)"]),
+        ("in_progress_cancel", ["Wait", "Wait", "Wait", "End(RevertRefused)"]),
+        ("in_progress_cutover", ["Follow", "Follow", "Wait", "End(RevertRefused)"]),
+        ("complete", ["Applied(false)", "Applied(false)", "Applied(false)", "End(RevertRefused)"]),
+        ("complete_cancel", ["End(SchemaRejected)", "End(SchemaRejected)", "End(SchemaRejected)", "End(RevertRefused)"]),
+        ("complete_error", ["End(SchemaFailed)", "End(SchemaFailed)", "End(SchemaFailed)", "End(RevertRefused)"]),
+        ("complete_pending_revert", ["Applied(true)", "Applied(true)", "Applied(true)", "Wait"]),
+        ("in_progress_revert", ["Wait", "Wait", "Wait", "Wait"]),
+        ("in_progress_revert_vschema", ["Wait", "Wait", "Wait", "Wait"]),
+        ("complete_revert", ["End(SchemaRejected)", "End(SchemaRejected)", "End(SchemaRejected)", "Reverted"]),
+        ("complete_revert_error", ["End(SchemaFailed)", "End(SchemaFailed)", "End(SchemaFailed)", "End(RevertRefused)"]),
+        ("cancelled", ["End(SchemaRejected)", "End(SchemaRejected)", "End(SchemaRejected)", "End(RevertRefused)"]),
+        ("error", ["Refuse(SchemaRefused)", "Refuse(SchemaRefused)", "Refuse(SchemaRefused)", "End(RevertRefused)"]),
+        ("in_progress_wormhole", ["Wait", "Wait", "Wait", "Wait"]),
+    ];
+    for known in DeploymentState::KNOWN {
+        assert!(table.iter().any(|(state, _)| *state == known.as_str()), "{known:?} is in the table");
+    }
+    for (state, expected) in table {
+        let goals = [Goal::Validation, Goal::Approval, Goal::Schema, Goal::Revert];
+        for (goal, expected) in goals.into_iter().zip(expected) {
+            let step = step(goal, &request(state, json!({})), 0);
+            assert_eq!(name(&step), expected, "{state} while waiting for {goal:?}: {step:?}");
+        }
+    }
+}
+
+#[test]
+fn every_wait_ends_at_its_own_deadline_and_says_which() {
+    let deadlines = release().deadlines;
+    for (goal, state, waited, expected, words) in [
+        (Goal::Validation, "pending", deadlines.validation, "Refuse(TimedOut)", "deadline for validation (30 min)"),
+        (Goal::Approval, "ready", deadlines.approval, "Refuse(SchemaRejected)", "deadline for approval (3 d)"),
+        (Goal::Schema, "in_progress", deadlines.schema, "End(TimedOut)", "deadline for the schema (14 d)"),
+        (Goal::Revert, "in_progress_revert", deadlines.revert, "End(TimedOut)", "deadline for the revert (1 h)"),
+        (Goal::Schema, "in_progress_wormhole", deadlines.schema, "End(TimedOut)", "in_progress_wormhole"),
+    ] {
+        let request = request(state, json!({}));
+        assert_eq!(name(&step(goal, &request, waited - 1)), "Wait", "{goal:?}");
+        let step = step(goal, &request, waited);
+        assert_eq!(name(&step), expected, "{goal:?}");
+        assert!(format!("{step:?}").contains(words), "{step:?}");
+    }
+}
+
+#[test]
+fn a_request_that_a_person_closed_is_rejected() {
+    for state in ["pending", "ready", "no_changes", "error"] {
+        let mut request = request(state, json!({}));
+        request.state = "closed".into();
+        assert_eq!(name(&step(Goal::Validation, &request, 0)), "End(SchemaRejected)", "{state}");
+    }
+    let mut request = request("ready", json!({}));
+    request.state = "closed".into();
+    assert_eq!(name(&step(Goal::Schema, &request, 0)), "End(SchemaRejected)");
+}
+
+#[test]
+fn an_approved_request_goes_on() {
+    let mut request = request("ready", json!({}));
+    request.approved = true;
+    assert_eq!(name(&step(Goal::Approval, &request, 0)), "SchemaFirst");
+}
+
+#[test]
+fn a_request_that_left_the_queue_by_itself_is_rejected_after_a_while() {
+    let request = request("ready", json!({}));
+    assert_eq!(name(&step(Goal::Schema, &request, DEQUEUED_AFTER - 1)), "Wait");
+    assert_eq!(name(&step(Goal::Schema, &request, DEQUEUED_AFTER)), "Refuse(SchemaRejected)");
+}
+
+#[test]
+fn a_queue_blocked_by_a_failure_says_which_and_how_to_unblock_it() {
+    let ahead = |state: &str| {
+        request("queued", json!({"preceding_deployments": [{"state": state, "deploy_request_number": 3}]}))
+    };
+    let blocked = step(Goal::Schema, &ahead("complete_error"), 0);
+    assert_eq!(name(&blocked), "Refuse(SchemaFailed)");
+    assert!(format!("{blocked:?}").contains("deploy request #3"), "{blocked:?}");
+    assert!(format!("{blocked:?}").contains("unblock"), "{blocked:?}");
+    assert_eq!(name(&step(Goal::Schema, &ahead("in_progress"), 0)), "Wait");
+    let paused = request("queued", json!({"queue_paused": true, "queue_pause_reason": "maintenance"}));
+    assert!(format!("{:?}", step(Goal::Schema, &paused, 0)).contains("paused: maintenance"));
+}
+
+#[test]
+fn states_that_contradict_each_other_wait() {
+    let mut request = request("complete", json!({}));
+    request.deployment.as_mut().unwrap().state = DeploymentState::InProgress;
+    let step = step(Goal::Schema, &request, 0);
+    assert!(matches!(&step, Step::Wait { because, .. } if because.contains("contradict")), "{step:?}");
+}
+
+#[test]
+fn an_instant_change_cannot_be_reverted() {
+    let step = step(Goal::Schema, &request("complete_pending_revert", json!({"instant_ddl": true})), 0);
+    assert_eq!(name(&step), "Applied(false)");
+}
+
+fn operation(table: &str, drops: bool) -> Value {
+    let statement = if drops { format!("ALTER TABLE `{table}` DROP COLUMN `a`") } else { format!("ALTER TABLE `{table}` ADD COLUMN `a` int") };
+    json!({"table_name": table, "operation_name": "ALTER", "ddl_statement": statement, "can_drop_data": drops})
+}
+
+#[test]
+fn the_order_follows_from_what_the_statements_can_drop() {
+    use DestructiveChanges::{AfterContainers, Allow, Refuse};
+    let (adds, drops) = (operation("a", false), operation("d", true));
+    for (operations, policy, expected) in [
+        (vec![&adds], Refuse, "SchemaFirst"),
+        (vec![&adds], AfterContainers, "SchemaFirst"),
+        (vec![&adds], Allow, "SchemaFirst"),
+        (vec![&drops], Refuse, "Refuse(SchemaRefused)"),
+        (vec![&drops], AfterContainers, "ContainersFirst"),
+        (vec![&drops], Allow, "ContainersFirst"),
+        (vec![&adds, &drops], Refuse, "Refuse(SchemaRefused)"),
+        (vec![&adds, &drops], AfterContainers, "Refuse(SchemaRefused)"),
+        (vec![&adds, &drops], Allow, "SchemaFirst"),
+    ] {
+        let request = request("ready", json!({"deploy_operations": operations, "deployable": true}));
+        let step = next_step(Goal::Validation, &request, policy, 0, &release().deadlines);
+        assert_eq!(name(&step), expected, "{operations:?} {policy:?}");
+    }
+}
+
+#[test]
+fn a_refused_change_names_the_statements_to_split() {
+    let request = request("ready", json!({"deploy_operations": [operation("a", false), operation("d", true)]}));
+    match next_step(Goal::Validation, &request, DestructiveChanges::AfterContainers, 0, &release().deadlines) {
+        Step::Refuse { because, .. } => {
+            let (first, afterwards) = because.split_once("afterwards").unwrap();
+            assert!(first.contains("ALTER TABLE `a`"), "{because}");
+            assert!(afterwards.contains("ALTER TABLE `d`"), "{because}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_request_that_is_not_deployable_is_refused_with_every_reason_there_is() {
+    let lint = json!({"lint_errors": [{"lint_error": "NO_UNIQUE_KEY", "table_name": "t", "error_description": "needs one"}]});
+    let eleven: Vec<_> = (0..11).map(|n| operation(&format!("t{n}"), false)).collect();
+    for (state, deployment, words) in [
+        ("error", lint.clone(), "NO_UNIQUE_KEY in t: needs one"),
+        ("ready", json!({"deployable": false, "deploy_check_errors": "not enough storage"}), "not enough storage"),
+        ("ready", json!({"deployable": false, "deploy_operations": eleven}), "11 tables"),
+        ("ready", json!({"deployable": false}), "gives no reason"),
+    ] {
+        let step = step(Goal::Validation, &request(state, deployment), 0);
+        assert_eq!(name(&step), "Refuse(SchemaRefused)");
+        assert!(format!("{step:?}").contains(words), "{step:?}");
+    }
+}
+
+#[test]
+fn an_open_request_is_adopted_unless_it_is_done_or_going_back() {
+    for state in DeploymentState::KNOWN {
+        let expected = match state.as_str() {
+            "complete_pending_revert" => Adoption::CloseWindow,
+            "in_progress_revert" | "in_progress_revert_vschema" | "in_progress_cancel" => Adoption::Busy,
+            _ => Adoption::Adopt,
+        };
+        assert_eq!(adoption(&request(state.as_str(), json!({}))), expected, "{state:?}");
+    }
+}
+
+#[test]
+fn progress_and_statements_read_like_a_report_whatever_their_size() {
+    let mut operations: Vec<_> = (0..30).map(|n| operation(&format!("t{n}"), false)).collect();
+    operations[0]["ddl_statement"] = "x".repeat(100_000).into();
+    operations[0]["progress_percentage"] = 40.into();
+    operations[0]["eta_seconds"] = 4_299.into();
+    let running = request("in_progress", json!({"deploy_operations": operations[..1]}));
+    match step(Goal::Schema, &running, 0) {
+        Step::Wait { because, .. } => assert!(because.contains("40% done, 1 h 11 min left"), "{because}"),
+        other => panic!("{other:?}"),
+    }
+    let report = DeployRequestReport::from(&request("ready", json!({"deploy_operations": operations})));
+    assert_eq!(report.statements.len(), 21);
+    assert!(serde_json::to_string(&report).unwrap().len() < 30_000);
+}
+
+#[test]
+fn a_refused_deploy_is_waited_out_approved_or_final() {
+    let refused = |message: &str, waited| refused_deploy(message, format!("POST … answered 422: {message}"), waited, 100);
+    let validating = "We're currently validating that these changes are safe to deploy. Please try again in a few moments.";
+    assert!(matches!(refused(validating, 0), Ok(Queued::StillValidating { seconds: 5, .. })));
+    assert!(matches!(refused(validating, 100), Ok(Queued::TimedOut { .. })));
+    let approval = "Deploy request must be approved before deploying.";
+    assert!(matches!(refused(approval, 0), Ok(Queued::NeedsApproval { .. })));
+    for last in ["This deploy request is not deployable", "This deploy request cannot be deployed"] {
+        assert!(matches!(refused(last, 0), Err(Error::SchemaRefused(sentence)) if sentence.contains(last)));
+    }
+}
+
+#[test]
+fn only_a_request_that_is_not_deployed_is_closed() {
+    for state in DeploymentState::KNOWN {
+        let expected = match state.as_str() {
+            "pending" | "ready" | "no_changes" | "error" | "cancelled" | "complete_cancel" => Closing::Close,
+            "queued" | "submitting" => Closing::Dequeue,
+            _ => Closing::Leave,
+        };
+        let mut request = request(state.as_str(), json!({}));
+        assert_eq!(closing(&request), expected, "{state:?}");
+        request.state = "closed".into();
+        assert_eq!(closing(&request), Closing::Leave, "{state:?}");
+    }
+}

@@ -1,0 +1,279 @@
+//! What starts a release, and what it is called.
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::Error;
+use crate::image::{ImageDigest, ImageTag};
+use crate::release::Cause;
+
+/// What an invocation of `start-release` asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// Release the digest that was pushed at this time.
+    Release(ImageDigest, DateTime<Utc>),
+    /// Look whether the moving tag points at an image that was not released.
+    Look(DateTime<Utc>),
+    /// Release what the moving tag points at, because a person asks for it.
+    ByHand,
+    /// Nothing to do; the reason says why.
+    Ignore(String),
+}
+
+/// The `detail` of an `ECR Image Action` event.
+///
+/// Source: the ECR user guide's event reference. `aws_lambda_events` has no type for it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct ImageAction {
+    action_type: String,
+    result: String,
+    repository_name: String,
+    image_digest: String,
+    /// Empty for the child manifests of an index.
+    #[serde(default)]
+    image_tag: String,
+}
+
+/// An EventBridge event, as far as it is read here.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Event {
+    source: String,
+    detail_type: String,
+    time: DateTime<Utc>,
+    #[serde(default)]
+    detail: Value,
+}
+
+/// Reads the payload of an invocation: an ECR event, a scheduled event, or `{}` by hand.
+///
+/// # Errors
+/// [`Error::Misconfigured`] when the payload is none of the three.
+pub fn request(payload: Value, repository: &str, moving_tag: &ImageTag) -> Result<Request, Error> {
+    if payload.as_object().is_some_and(|object| object.is_empty()) {
+        return Ok(Request::ByHand);
+    }
+    let event: Event = serde_json::from_value(payload).map_err(malformed)?;
+    match (event.source.as_str(), event.detail_type.as_str()) {
+        ("aws.events" | "aws.scheduler", "Scheduled Event") => Ok(Request::Look(event.time)),
+        ("aws.ecr", "ECR Image Action") => {
+            let action: ImageAction = serde_json::from_value(event.detail).map_err(malformed)?;
+            pushed(&action, event.time, repository, moving_tag)
+        }
+        (source, detail_type) => Err(Error::Misconfigured(format!(
+            "The event {detail_type:?} from {source:?} starts no release. \
+             Send an ECR Image Action event, a scheduled event, or {{}} to release by hand."
+        ))),
+    }
+}
+
+fn pushed(
+    action: &ImageAction,
+    at: DateTime<Utc>,
+    repository: &str,
+    moving_tag: &ImageTag,
+) -> Result<Request, Error> {
+    let ignore = |reason: String| Ok(Request::Ignore(reason));
+    if action.repository_name != repository {
+        return ignore(format!("The event is about the repository {:?}, not {repository}.", action.repository_name));
+    }
+    if action.action_type != "PUSH" {
+        return ignore(format!("The event's action is {:?}, not PUSH.", action.action_type));
+    }
+    if action.result != "SUCCESS" {
+        return ignore(format!("The push ended as {:?}, not SUCCESS.", action.result));
+    }
+    if action.image_tag != moving_tag.as_str() {
+        return ignore(format!("The push moved the tag {:?}, not {moving_tag}.", action.image_tag));
+    }
+    let digest = action.image_digest.parse().map_err(malformed)?;
+    Ok(Request::Release(digest, at))
+}
+
+fn malformed(error: impl std::fmt::Display) -> Error {
+    Error::Misconfigured(format!(
+        "The payload is not an event that starts a release: {error}. Send {{}} to release by hand."
+    ))
+}
+
+/// The longest execution name that Step Functions takes, in characters.
+const LONGEST_NAME: usize = 80;
+
+/// The execution's name: moving tag, short digest, time, and what started it unless it was a push.
+///
+/// It is a pure function of the event, so that an event that is delivered twice starts one release. Step Functions
+/// takes 80 characters; with logging only letters, digits, `-` and `_`.
+pub fn execution_name(tag: &ImageTag, digest: &ImageDigest, at: DateTime<Utc>, cause: Cause) -> String {
+    let suffix = match cause {
+        Cause::Push => "",
+        Cause::ScheduledLook => "-look",
+        Cause::ByHand => "-by-hand",
+    };
+    let rest = format!("-{}-{}{suffix}", digest.short(), at.format("%Y%m%dT%H%M%SZ"));
+    let tag: String = tag
+        .as_str()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' })
+        .take(LONGEST_NAME - rest.len())
+        .collect();
+    tag + &rest
+}
+
+/// What the environment's records say when the scheduled look is made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The digest of the last recorded release.
+    pub last_released: Option<ImageDigest>,
+    /// The digest and the state of the release that holds the lock, if one does.
+    pub holder: Option<(ImageDigest, HolderState)>,
+    /// The names of the executions that run or wait now.
+    pub running: Vec<String>,
+}
+
+/// What became of the execution that holds a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HolderState {
+    /// It runs.
+    Running,
+    /// A person stopped it.
+    Stopped,
+    /// It ended, or is not known any more.
+    Ended,
+}
+
+/// Whether the scheduled look starts a release of `digest`; if not, why.
+///
+/// # Errors
+/// The reason why nothing is started.
+pub fn is_lost(tag: &ImageTag, digest: &ImageDigest, known: &Known) -> Result<(), String> {
+    if known.last_released.as_ref() == Some(digest) {
+        return Err(format!("The tag {tag} points at {}, which is the last release.", digest.short()));
+    }
+    if let Some(name) = known.running.iter().find(|name| name.contains(digest.short())) {
+        return Err(format!("The release {name} of {} is running.", digest.short()));
+    }
+    match &known.holder {
+        Some((held, HolderState::Running)) if held == digest => {
+            Err(format!("A release of {} is running.", digest.short()))
+        }
+        Some((held, HolderState::Stopped)) if held == digest => Err(format!(
+            "A person stopped the release of {}. Invoke start-release with {{}} to release it.",
+            digest.short()
+        )),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn digest(fill: char) -> ImageDigest {
+        format!("sha256:{}", fill.to_string().repeat(64)).parse().unwrap()
+    }
+
+    fn at() -> DateTime<Utc> {
+        "2026-11-23T03:46:53Z".parse().unwrap()
+    }
+
+    fn tag(text: &str) -> ImageTag {
+        text.parse().unwrap()
+    }
+
+    fn push() -> Value {
+        json!({"version": "0", "id": "x", "detail-type": "ECR Image Action", "source": "aws.ecr", "account": "1",
+            "time": "2026-11-23T03:46:53Z", "region": "us-east-1", "resources": [],
+            "detail": {"result": "SUCCESS", "repository-name": "bookings-api", "image-digest": digest('a'),
+                "action-type": "PUSH", "image-tag": "prod"}})
+    }
+
+    #[test]
+    fn a_push_of_the_moving_tag_asks_for_a_release() {
+        let asked = request(push(), "bookings-api", &tag("prod"));
+        assert_eq!(asked, Ok(Request::Release(digest('a'), at())));
+    }
+
+    #[test]
+    fn other_actions_tags_and_repositories_are_ignored_with_a_reason() {
+        for (field, value, reason) in [
+            ("action-type", "DELETE", "not PUSH"),
+            ("action-type", "UPDATE_STORAGE_CLASS", "not PUSH"),
+            ("result", "FAILURE", "not SUCCESS"),
+            ("image-tag", "", "not prod"),
+            ("image-tag", "qa", "not prod"),
+            ("repository-name", "other", "not bookings-api"),
+        ] {
+            let mut event = push();
+            event["detail"][field] = value.into();
+            match request(event, "bookings-api", &tag("prod")) {
+                Ok(Request::Ignore(why)) => assert!(why.contains(reason), "{why}"),
+                other => panic!("{field}={value}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_schedule_asks_for_a_look_and_an_empty_object_for_a_release_by_hand() {
+        let schedule = json!({"source": "aws.events", "detail-type": "Scheduled Event", "time": "2026-11-23T03:46:53Z",
+            "detail": {}});
+        assert_eq!(request(schedule, "bookings-api", &tag("prod")), Ok(Request::Look(at())));
+        assert_eq!(request(json!({}), "bookings-api", &tag("prod")), Ok(Request::ByHand));
+    }
+
+    #[test]
+    fn a_malformed_event_is_refused_with_what_to_send() {
+        let mut without_digest = push();
+        without_digest["detail"].as_object_mut().unwrap().remove("image-digest");
+        let mut bad_digest = push();
+        bad_digest["detail"]["image-digest"] = "latest".into();
+        let mut bad_time = push();
+        bad_time["time"] = "yesterday".into();
+        let mut foreign = push();
+        foreign["source"] = "aws.s3".into();
+        for payload in [without_digest, bad_digest, bad_time, foreign, json!([]), json!("x"), json!({"tag": "prod"})] {
+            let error = request(payload.clone(), "bookings-api", &tag("prod")).unwrap_err();
+            assert_eq!(error.name(), "Misconfigured", "{payload}");
+            assert!(error.to_string().contains("to release by hand"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_name_reads_well_and_fits_step_functions_whatever_the_tag() {
+        let name = execution_name(&tag("prod"), &digest('a'), at(), Cause::Push);
+        assert_eq!(name, "prod-aaaaaaaaaaaa-20261123T034653Z");
+        let by_hand = execution_name(&tag("v1.2"), &digest('b'), at(), Cause::ByHand);
+        assert_eq!(by_hand, "v1-2-bbbbbbbbbbbb-20261123T034653Z-by-hand");
+        for cause in [Cause::Push, Cause::ScheduledLook, Cause::ByHand] {
+            let name = execution_name(&tag(&"x.".repeat(64)), &digest('c'), at(), cause);
+            assert!(name.len() <= LONGEST_NAME && name.contains("cccccccccccc-20261123T034653Z"), "{name}");
+            assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_scheduled_look_starts_only_what_nobody_released_runs_or_stopped() {
+        let (new, old) = (digest('a'), digest('b'));
+        let lost = |known: Known| is_lost(&tag("prod"), &new, &known).is_ok();
+        assert!(lost(Known::default()));
+        assert!(lost(Known { last_released: Some(old.clone()), ..Known::default() }));
+        assert!(!lost(Known { last_released: Some(new.clone()), ..Known::default() }));
+        assert!(!lost(Known {
+            running: vec![execution_name(&tag("prod"), &new, at(), Cause::Push)],
+            ..Known::default()
+        }));
+        for (held, state, expected) in [
+            (&new, HolderState::Running, false),
+            (&new, HolderState::Stopped, false),
+            (&new, HolderState::Ended, true),
+            (&old, HolderState::Running, true),
+            (&old, HolderState::Stopped, true),
+        ] {
+            let known = Known { holder: Some((held.clone(), state)), ..Known::default() };
+            assert_eq!(lost(known), expected, "{state:?}");
+        }
+    }
+}
