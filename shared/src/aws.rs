@@ -13,7 +13,8 @@ use crate::{Error, text};
 ///
 /// The default chain would also build an STS client and read profile files, at ten times the start-up cost.
 pub async fn config() -> SdkConfig {
-    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let http =
+        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     aws_config::defaults(BehaviorVersion::latest())
         .region(EnvironmentVariableRegionProvider::new())
         .credentials_provider(EnvironmentVariableCredentialsProvider::new())
@@ -45,7 +46,9 @@ where
     if server || is_throttling(code) {
         Error::Retryable(format!("{call} answered {code}: {message}"))
     } else if code.contains("AccessDenied") {
-        Error::Misconfigured(format!("{call} is not permitted: {message} Deploy the stack again to restore its roles."))
+        Error::Misconfigured(format!(
+            "{call} is not permitted: {message} Deploy the stack again to restore its roles."
+        ))
     } else {
         Error::Misconfigured(format!("{call} answered {code}: {message}"))
     }
@@ -53,7 +56,8 @@ where
 
 /// Whether AWS asks for fewer calls, in any of the codes its services use for it.
 fn is_throttling(code: &str) -> bool {
-    code.contains("Throttl") || matches!(code, "TooManyRequestsException" | "RequestLimitExceeded" | "SlowDown")
+    code.contains("Throttl")
+        || matches!(code, "TooManyRequestsException" | "RequestLimitExceeded" | "SlowDown")
 }
 
 fn causes(error: &dyn std::error::Error) -> String {

@@ -11,7 +11,9 @@ use crate::Error;
 /// [`Error::Misconfigured`] when it is missing or empty.
 pub fn required(name: &str) -> Result<String, Error> {
     optional(name).ok_or_else(|| {
-        Error::Misconfigured(format!("The environment variable {name} is not set. The template sets it: deploy the stack again."))
+        Error::Misconfigured(format!(
+            "The environment variable {name} is not set. The template sets it: deploy the stack again."
+        ))
     })
 }
 
@@ -29,5 +31,7 @@ where
     T: FromStr,
     T::Err: std::fmt::Display,
 {
-    required(name)?.parse().map_err(|error| Error::Misconfigured(format!("The environment variable {name} is wrong: {error}.")))
+    required(name)?
+        .parse()
+        .map_err(|error| Error::Misconfigured(format!("The environment variable {name} is wrong: {error}.")))
 }

@@ -124,16 +124,23 @@ pub fn progress(
         Some(State::Inactive) => {
             let by = deployments.iter().find(|deployment| deployment.state == State::Active);
             let by = by.map_or("another one".into(), |deployment| format!("version {}", deployment.version));
-            return Progress::Replaced { because: format!("{name} was replaced by {by} from outside this release.") };
+            return Progress::Replaced {
+                because: format!("{name} was replaced by {by} from outside this release."),
+            };
         }
         Some(State::Activating) => format!("{name} is ACTIVATING."),
-        Some(State::Unknown(state)) => format!("{name} is {}, which is not known here.", text::shorten(state, 60)),
+        Some(State::Unknown(state)) => {
+            format!("{name} is {}, which is not known here.", text::shorten(state, 60))
+        }
         None => format!("{name} is not listed yet."),
     };
     match patience(waited, deadline) {
         Patience::Wait(seconds) => Progress::Wait { seconds, because },
         Patience::Exhausted => Progress::TimedOut {
-            because: format!("The deadline for the containers ({}) passed. {because}", text::duration(deadline)),
+            because: format!(
+                "The deadline for the containers ({}) passed. {because}",
+                text::duration(deadline)
+            ),
         },
     }
 }
@@ -214,14 +221,18 @@ mod tests {
             all.push(deployment(7, state.clone()));
             assert!(format!("{:?}", step(&all)).starts_with(expected), "{state:?}: {:?}", step(&all));
         }
-        assert!(matches!(step(&others), Progress::Wait { because, .. } if because.contains("not listed yet")));
+        assert!(
+            matches!(step(&others), Progress::Wait { because, .. } if because.contains("not listed yet"))
+        );
     }
 
     #[test]
     fn the_deadline_for_the_containers_is_named_when_it_passes() {
         let activating = [deployment(7, ServiceDeploymentState::Activating)];
         match progress("app", 7, &activating, 100, 100) {
-            Progress::TimedOut { because } => assert!(because.contains("deadline for the containers (1 min 40 s)")),
+            Progress::TimedOut { because } => {
+                assert!(because.contains("deadline for the containers (1 min 40 s)"))
+            }
             other => panic!("{other:?}"),
         }
         assert!(matches!(busy("Busy.".into(), 100, 100), Creation::TimedOut { .. }));
@@ -243,7 +254,8 @@ mod tests {
 
     #[test]
     fn the_environment_carries_parameter_connection_string_and_marker() {
-        let variables = environment(r#"{"LISTEN":"0.0.0.0:80"}"#, Some(("DSN", "not-a-real-one")), "prod-1").unwrap();
+        let variables =
+            environment(r#"{"LISTEN":"0.0.0.0:80"}"#, Some(("DSN", "not-a-real-one")), "prod-1").unwrap();
         let expected = [("DSN", "not-a-real-one"), ("LISTEN", "0.0.0.0:80"), (RELEASE_MARKER, "prod-1")];
         assert!(variables.iter().map(|(k, v)| (k.as_str(), v.as_str())).eq(expected));
         for bad in ["", "[]", r#"{"A":1}"#, r#"{"DSN":"x"}"#, r#"{"RELEASE_EXECUTION":"x"}"#] {

@@ -32,7 +32,10 @@ impl FromStr for ImageDigest {
             Some(hex) if hex.len() == 64 && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) => {
                 Ok(Self(text.to_owned()))
             }
-            _ => Err(format!("{:?} is not an image digest (sha256: and 64 hexadecimal digits)", shortened(text))),
+            _ => Err(format!(
+                "{:?} is not an image digest (sha256: and 64 hexadecimal digits)",
+                shortened(text)
+            )),
         }
     }
 }
@@ -66,7 +69,11 @@ impl FromStr for ImageTag {
         let valid = bytes.next().is_some_and(word)
             && bytes.all(|b| word(b) || b == b'.' || b == b'-')
             && text.len() <= 128;
-        if valid { Ok(Self(text.to_owned())) } else { Err(format!("{:?} is not an image tag", shortened(text))) }
+        if valid {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!("{:?} is not an image tag", shortened(text)))
+        }
     }
 }
 
@@ -180,7 +187,15 @@ mod tests {
     fn parses_only_whole_sha256_digests() {
         let good = format!("sha256:{}", "0f".repeat(32));
         assert_eq!(good.parse::<ImageDigest>().unwrap().short(), "0f0f0f0f0f0f");
-        for bad in ["", "sha256:", "sha512:00", &good[..70], &good.to_uppercase(), &format!("{good}0"), &"é".repeat(40)] {
+        for bad in [
+            "",
+            "sha256:",
+            "sha512:00",
+            &good[..70],
+            &good.to_uppercase(),
+            &format!("{good}0"),
+            &"é".repeat(40),
+        ] {
             assert!(bad.parse::<ImageDigest>().is_err(), "{bad}");
         }
     }

@@ -44,6 +44,7 @@ where
 }
 
 fn parse<I: DeserializeOwned>(payload: Value) -> Result<I, Error> {
-    serde_json::from_value(payload)
-        .map_err(|error| Error::Misconfigured(format!("The function's input is not what it expects: {error}.")))
+    serde_json::from_value(payload).map_err(|error| {
+        Error::Misconfigured(format!("The function's input is not what it expects: {error}."))
+    })
 }

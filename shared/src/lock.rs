@@ -49,7 +49,11 @@ pub struct LastRelease {
 /// Why `release` has nothing to do, if so: the moving tag points elsewhere, or a later release did its work.
 ///
 /// `now` is what the moving tag points at; none when the tag is gone.
-pub fn superseded(release: &Release, now: Option<&ImageDigest>, last: Option<&LastRelease>) -> Option<String> {
+pub fn superseded(
+    release: &Release,
+    now: Option<&ImageDigest>,
+    last: Option<&LastRelease>,
+) -> Option<String> {
     let (tag, mine) = (&release.image.moving_tag, &release.image.digest);
     match now {
         None => return Some(format!("The tag {tag} is gone from {}.", release.image.repository)),
@@ -59,13 +63,15 @@ pub fn superseded(release: &Release, now: Option<&ImageDigest>, last: Option<&La
         Some(_) => {}
     }
     let last = last?;
-    let covered = last.digest == *mine && last.started_at > release.pushed_at && release.cause != Cause::ByHand;
+    let covered =
+        last.digest == *mine && last.started_at > release.pushed_at && release.cause != Cause::ByHand;
     covered.then(|| format!("This push was already released by {}.", last.execution))
 }
 
 /// What to do while the running execution `holder` has the lock.
 pub fn wait_for(holder: &str, waited: u64, deadline: u64) -> Turn {
-    let because = format!("The release {} holds the environment.", holder.rsplit(':').next().unwrap_or(holder));
+    let because =
+        format!("The release {} holds the environment.", holder.rsplit(':').next().unwrap_or(holder));
     match patience(waited, deadline) {
         Patience::Wait(seconds) => Turn::Wait { seconds, because },
         Patience::Exhausted => Turn::TimedOut { because },
@@ -95,7 +101,11 @@ mod tests {
         };
         let now = Some(&mine.image.digest);
         assert!(superseded(&mine, now, Some(&last('a', 60))).unwrap().contains("prod-look"));
-        assert_eq!(superseded(&mine, now, Some(&last('a', -60))), None, "an earlier release of the same image");
+        assert_eq!(
+            superseded(&mine, now, Some(&last('a', -60))),
+            None,
+            "an earlier release of the same image"
+        );
         assert_eq!(superseded(&mine, now, Some(&last('b', 60))), None, "a release of another image");
         let by_hand = Release { cause: Cause::ByHand, ..release() };
         assert_eq!(superseded(&by_hand, now, Some(&last('a', 60))), None, "a person asked for it");
@@ -104,7 +114,9 @@ mod tests {
     #[test]
     fn waiting_for_a_running_holder_ends_at_the_deadline_only() {
         let holder = "arn:aws:states:us-east-1:1:execution:app-prod-release:prod-1";
-        assert!(matches!(wait_for(holder, 0, 100), Turn::Wait { seconds: 5, because } if because.contains("prod-1 ")));
+        assert!(
+            matches!(wait_for(holder, 0, 100), Turn::Wait { seconds: 5, because } if because.contains("prod-1 "))
+        );
         assert!(matches!(wait_for(holder, 100, 100), Turn::TimedOut { .. }));
     }
 }

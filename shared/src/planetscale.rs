@@ -11,7 +11,9 @@ mod state;
 pub use client::{DeployRequests, Failure, NewDeployRequest, PlanetScale, ServiceToken};
 #[cfg(all(feature = "planetscale", feature = "secrets"))]
 pub use connection::{Connection, database};
-pub use model::{DeployOperation, DeployRequest, DeployRequestNumber, Deployment, LintError, Page, PrecedingDeployment};
+pub use model::{
+    DeployOperation, DeployRequest, DeployRequestNumber, Deployment, LintError, Page, PrecedingDeployment,
+};
 pub use state::{DeploymentState, Stage, stage};
 
 #[cfg(test)]

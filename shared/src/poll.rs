@@ -43,7 +43,8 @@ mod tests {
 
     #[test]
     fn waits_a_tenth_of_the_time_waited_within_the_bounds() {
-        for (waited, expected) in [(0, 5), (50, 5), (59, 5), (60, 6), (600, 60), (9_000, 900), (90_000, 900)] {
+        for (waited, expected) in [(0, 5), (50, 5), (59, 5), (60, 6), (600, 60), (9_000, 900), (90_000, 900)]
+        {
             assert_eq!(next_wait(waited), expected, "after {waited} s");
         }
     }
@@ -57,7 +58,8 @@ mod tests {
     }
 
     #[test]
-    fn a_five_minute_migration_takes_about_thirty_looks_and_a_fourteen_day_one_stays_under_the_history_limit() {
+    fn a_five_minute_migration_takes_about_thirty_looks_and_a_fourteen_day_one_stays_under_the_history_limit()
+    {
         let looks = |deadline| {
             let (mut waited, mut looks) = (0, 0);
             while let Patience::Wait(seconds) = patience(waited, deadline) {

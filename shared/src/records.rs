@@ -208,5 +208,7 @@ fn field(item: &Item, name: &str) -> Result<String, Error> {
 
 fn parsed<T: std::str::FromStr>(item: &Item, name: &str) -> Result<T, Error> {
     let value = field(item, name)?;
-    value.parse().map_err(|_| Error::Unexpected(format!("An item of the table of releases has the {name} {value:?}.")))
+    value
+        .parse()
+        .map_err(|_| Error::Unexpected(format!("An item of the table of releases has the {name} {value:?}.")))
 }

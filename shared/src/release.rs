@@ -176,7 +176,8 @@ mod tests {
     #[test]
     fn the_console_url_names_region_and_execution() {
         let arn = "arn:aws:states:eu-west-1:123456789012:execution:app-prod-release:prod-1";
-        let execution = Execution { arn: arn.into(), name: "prod-1".into(), started_at: DateTime::UNIX_EPOCH };
+        let execution =
+            Execution { arn: arn.into(), name: "prod-1".into(), started_at: DateTime::UNIX_EPOCH };
         let url = execution.console_url();
         assert!(url.starts_with("https://eu-west-1.console.aws.amazon.com/"), "{url}");
         assert!(url.ends_with(arn), "{url}");

@@ -165,17 +165,16 @@ pub fn message(report: &Report) -> String {
         lines.push(format!("Deploy request #{}: {}", request.number, request.url));
     }
     if let Some(deployment) = &report.deployment {
-        lines.push(format!("Deployment {} of {}: {}", deployment.version, deployment.service, deployment.url));
+        lines
+            .push(format!("Deployment {} of {}: {}", deployment.version, deployment.service, deployment.url));
     }
     lines.push(format!("Execution: {}", report.execution_url));
     lines.join("\n")
 }
 
 fn what_happened(ending: &Ending) -> String {
-    let because = match &ending.error {
-        Some(error) => error.sentence(),
-        None => text::shorten(&ending.because, 8_000),
-    };
+    let because = text::shorten(&ending.because, 8_000);
+    let error = ending.error.as_ref().map(CaughtError::sentence).unwrap_or_default();
     let start = match ending.outcome {
         Outcome::Released => match ending.schema {
             SchemaChange::None => "The containers are released; the schema was not changed.",
@@ -186,15 +185,22 @@ fn what_happened(ending: &Ending) -> String {
         Outcome::SchemaRejected => "The schema change was rejected; the containers were not touched.",
         Outcome::SchemaFailed => "PlanetScale could not apply the schema change.",
         Outcome::ContainersFailed => match ending.schema {
-            SchemaChange::None => "The new containers failed; the old ones still serve, and the schema was not changed.",
+            SchemaChange::None => {
+                "The new containers failed; the old ones still serve, and the schema was not changed."
+            }
             _ => "The new containers failed; the old ones still serve, and the schema change was kept.",
         },
-        Outcome::SchemaReverted => "The new containers failed; the old ones still serve, and the schema is back as it was.",
-        Outcome::RevertRefused => "The new containers failed, and the schema could not go back; the old containers still serve.",
+        Outcome::SchemaReverted => {
+            "The new containers failed; the old ones still serve, and the schema is back as it was."
+        }
+        Outcome::RevertRefused => {
+            "The new containers failed, and the schema could not go back; the old containers still serve."
+        }
         Outcome::TimedOut => "A deadline passed.",
         Outcome::ReleaseError => "Something unforeseen ended the release.",
     };
-    format!("{start} {because}").trim_end().to_owned()
+    let parts = [start, because.trim(), error.trim()];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 fn what_to_do(ending: &Ending) -> String {
@@ -202,28 +208,38 @@ fn what_to_do(ending: &Ending) -> String {
     match ending.outcome {
         Outcome::Released => "Nothing.".into(),
         Outcome::Superseded => "Nothing: look at the newer release.".into(),
-        Outcome::SchemaRefused => "Change the head branch's schema as the reason says, then push again.".into(),
+        Outcome::SchemaRefused => {
+            "Change the head branch's schema as the reason says, then push again.".into()
+        }
         Outcome::SchemaRejected => {
             "If it was not meant, invoke start-release with {} to release the same image again.".into()
         }
         Outcome::SchemaFailed => {
-            format!("Look at {request}, clear the failure there so that the deploy queue is free, then release again.")
+            format!(
+                "Look at {request}, clear the failure there so that the deploy queue is free, then release again."
+            )
         }
         Outcome::ContainersFailed => match (ending.schema, ending.release.policy.on_container_failure) {
             (SchemaChange::Revertible, OnContainerFailure::KeepSchema) => {
-                format!("Mend the image and push again. The schema can be reverted by hand for a while: {request}")
+                format!(
+                    "Mend the image and push again. The schema can be reverted by hand for a while: {request}"
+                )
             }
             _ => "Mend the image and push again.".into(),
         },
         Outcome::SchemaReverted => "Mend the image and push again; the schema change comes with it.".into(),
         Outcome::RevertRefused => {
-            format!("Check that the old containers work with the new schema, at {request}; then mend the image and push again.")
+            format!(
+                "Check that the old containers work with the new schema, at {request}; then mend the image and push again."
+            )
         }
         Outcome::TimedOut => {
-            "Look at what was waited for; when it is done, invoke start-release with {} to release again.".into()
+            "Look at what was waited for; when it is done, invoke start-release with {} to release again."
+                .into()
         }
         Outcome::ReleaseError => {
-            "Mend what the reason names, then invoke start-release with {} to release the same image again.".into()
+            "Mend what the reason names, then invoke start-release with {} to release the same image again."
+                .into()
         }
     }
 }
@@ -256,7 +272,10 @@ mod tests {
         for outcome in Outcome::ALL {
             let report = report(&ending(outcome), DateTime::UNIX_EPOCH);
             assert!(report.what_happened.contains("Because of this."), "{outcome}");
-            assert!(report.what_to_do.ends_with(['.', '}']) || report.what_to_do.contains("http"), "{outcome}");
+            assert!(
+                report.what_to_do.ends_with(['.', '}']) || report.what_to_do.contains("http"),
+                "{outcome}"
+            );
             assert!(message(&report).contains(&format!("bookings-api in prod: {outcome}")));
             assert!(subject(&report).len() <= 100);
         }
@@ -277,8 +296,11 @@ mod tests {
 
     #[test]
     fn a_cause_that_is_not_json_or_far_too_long_is_still_told() {
-        for (cause, told) in [("Task timed out", "Task timed out"), ("", "No cause was given."), ("{\"x\":1}", "{\"x\":1}")] {
-            let error = CaughtError { error: "States.Timeout".into(), cause: cause.into(), state: "X".into() };
+        for (cause, told) in
+            [("Task timed out", "Task timed out"), ("", "No cause was given."), ("{\"x\":1}", "{\"x\":1}")]
+        {
+            let error =
+                CaughtError { error: "States.Timeout".into(), cause: cause.into(), state: "X".into() };
             assert_eq!(error.sentence(), format!("X failed with States.Timeout: {told}"));
         }
         let error = CaughtError { error: "E".into(), cause: "x".repeat(200_000), state: "X".into() };

@@ -111,9 +111,10 @@ pub fn next_step(
     match (goal, stage) {
         (_, Stage::Unclear) => wait(unclear(request)),
 
-        (Goal::Validation | Goal::Approval, Stage::Validating | Stage::Ready | Stage::NoChanges | Stage::Invalid)
-            if request.is_closed() =>
-        {
+        (
+            Goal::Validation | Goal::Approval,
+            Stage::Validating | Stage::Ready | Stage::NoChanges | Stage::Invalid,
+        ) if request.is_closed() => {
             end(Outcome::SchemaRejected, format!("Deploy request #{number} was closed by a person."))
         }
         (Goal::Validation | Goal::Approval, Stage::Validating) => {
@@ -138,12 +139,17 @@ pub fn next_step(
         }
         (Goal::Schema, Stage::Validating | Stage::Ready) => refuse(
             Outcome::SchemaRejected,
-            format!("Deploy request #{number} was taken out of the deploy queue: by a person, or because the schema of {} changed.", request.branch),
+            format!(
+                "Deploy request #{number} was taken out of the deploy queue: by a person, or because the schema of {} changed.",
+                request.branch
+            ),
         ),
         (Goal::Schema, Stage::Queued) => match blocker(request) {
             Some(blocker) => refuse(
                 Outcome::SchemaFailed,
-                format!("The deploy queue is blocked by the failed {blocker}. Unblock it with `pscale deploy-request unblock` or its page, then release again."),
+                format!(
+                    "The deploy queue is blocked by the failed {blocker}. Unblock it with `pscale deploy-request unblock` or its page, then release again."
+                ),
             ),
             None => wait(queued(request)),
         },
@@ -183,9 +189,10 @@ pub fn next_step(
             Outcome::RevertRefused,
             format!("Deploy request #{number} was to be reverted, but is {}.", request.states()),
         ),
-        (Goal::Revert, Stage::RevertFailed) => {
-            end(Outcome::RevertRefused, format!("PlanetScale could not revert deploy request #{number}.{}", errors(request)))
-        }
+        (Goal::Revert, Stage::RevertFailed) => end(
+            Outcome::RevertRefused,
+            format!("PlanetScale could not revert deploy request #{number}.{}", errors(request)),
+        ),
 
         (_, Stage::AppliedRevertible) => applied(request, true),
         (_, Stage::Applied) => applied(request, false),
@@ -203,7 +210,10 @@ pub fn next_step(
         }
         (_, Stage::RevertFailed) => end(
             Outcome::SchemaFailed,
-            format!("A person reverted deploy request #{number}, and PlanetScale could not.{}", errors(request)),
+            format!(
+                "A person reverted deploy request #{number}, and PlanetScale could not.{}",
+                errors(request)
+            ),
         ),
     }
 }
@@ -276,7 +286,9 @@ impl Queued {
 
     /// The request was on its way before.
     pub fn already(request: &DeployRequest) -> Self {
-        Self::Queued { because: format!("Deploy request #{} is already {}.", request.number, request.states()) }
+        Self::Queued {
+            because: format!("Deploy request #{} is already {}.", request.number, request.states()),
+        }
     }
 }
 
@@ -295,17 +307,27 @@ pub fn is_on_its_way(stage: Stage) -> bool {
 ///
 /// # Errors
 /// [`Error::SchemaRefused`] when the refusal is final.
-pub fn refused_deploy(message: &str, sentence: String, waited: u64, deadline: u64) -> Result<Queued, Error> {
+pub fn refused_deploy(
+    message: &str,
+    sentence: String,
+    approved: bool,
+    waited: u64,
+    deadline: u64,
+) -> Result<Queued, Error> {
     let message = message.to_lowercase();
     if message.contains("currently validating") {
         return Ok(match patience(waited, deadline) {
             Patience::Wait(seconds) => Queued::StillValidating { seconds, because: sentence },
             Patience::Exhausted => Queued::TimedOut {
-                because: format!("The deadline for validation ({}) passed. {sentence}", text::duration(deadline)),
+                because: format!(
+                    "The deadline for validation ({}) passed. {sentence}",
+                    text::duration(deadline)
+                ),
             },
         });
     }
-    if message.contains("approved") || message.contains("approval") {
+    // A refusal of what is approved would be asked about for ever.
+    if !approved && (message.contains("approved") || message.contains("approval")) {
         return Ok(Queued::NeedsApproval { because: sentence });
     }
     Err(Error::SchemaRefused(sentence))
@@ -328,7 +350,9 @@ pub fn closing(request: &DeployRequest) -> Closing {
         return Closing::Leave;
     }
     match request.stage() {
-        Stage::Validating | Stage::Ready | Stage::NoChanges | Stage::Invalid | Stage::Cancelled => Closing::Close,
+        Stage::Validating | Stage::Ready | Stage::NoChanges | Stage::Invalid | Stage::Cancelled => {
+            Closing::Close
+        }
         Stage::Queued => Closing::Dequeue,
         Stage::Running
         | Stage::AwaitingCutover
@@ -364,8 +388,11 @@ impl From<&DeployRequest> for DeployRequestReport {
     fn from(request: &DeployRequest) -> Self {
         let (most, longest) = SHOWN;
         let operations = request.operations();
-        let mut statements: Vec<_> =
-            operations.iter().take(most).map(|operation| text::shorten(&statement(operation), longest)).collect();
+        let mut statements: Vec<_> = operations
+            .iter()
+            .take(most)
+            .map(|operation| text::shorten(&statement(operation), longest))
+            .collect();
         if operations.len() > most {
             statements.push(format!("… and {} more", operations.len() - most));
         }
@@ -382,7 +409,8 @@ fn order(request: &DeployRequest, policy: DestructiveChanges) -> Step {
     let (dropping, keeping): (Vec<_>, Vec<_>) =
         request.operations().iter().partition(|operation| operation.can_drop_data);
     let list = |operations: &[&DeployOperation]| {
-        let all: Vec<_> = operations.iter().map(|operation| text::shorten(&statement(operation), 300)).collect();
+        let all: Vec<_> =
+            operations.iter().map(|operation| text::shorten(&statement(operation), 300)).collect();
         text::shorten(&all.join("; "), 2_000)
     };
     match (dropping.is_empty(), keeping.is_empty(), policy) {
@@ -453,7 +481,8 @@ fn end(outcome: Outcome, because: String) -> Step {
 }
 
 fn applied(request: &DeployRequest, revertible: bool) -> Step {
-    let revertible = revertible && !request.deployment.as_ref().is_some_and(|deployment| deployment.instant_ddl);
+    let revertible =
+        revertible && !request.deployment.as_ref().is_some_and(|deployment| deployment.instant_ddl);
     Step::Applied {
         revertible,
         because: format!("Deploy request #{} is applied to {}.", request.number, request.into_branch),
@@ -484,7 +513,8 @@ fn not_deployable(request: &DeployRequest) -> String {
         .map(|lint| format!("{} in {}: {}", lint.lint_error, lint.table_name, lint.error_description))
         .collect();
     reasons.extend(deployment.deploy_check_errors.clone().filter(|errors| !errors.is_empty()));
-    let mut tables: Vec<_> = deployment.deploy_operations.iter().map(|operation| &operation.table_name).collect();
+    let mut tables: Vec<_> =
+        deployment.deploy_operations.iter().map(|operation| &operation.table_name).collect();
     tables.sort_unstable();
     tables.dedup();
     if tables.len() > MOST_TABLES {
@@ -501,10 +531,13 @@ fn not_deployable(request: &DeployRequest) -> String {
 
 fn blocker(request: &DeployRequest) -> Option<String> {
     let preceding = &request.deployment.as_ref()?.preceding_deployments;
-    let failed = preceding
-        .iter()
-        .find(|ahead| matches!(ahead.state.stage(), Stage::Failed | Stage::RevertFailed))?;
-    Some(failed.deploy_request_number.map_or_else(|| "deploy request".into(), |n| format!("deploy request #{n}")))
+    let failed =
+        preceding.iter().find(|ahead| matches!(ahead.state.stage(), Stage::Failed | Stage::RevertFailed))?;
+    Some(
+        failed
+            .deploy_request_number
+            .map_or_else(|| "deploy request".into(), |n| format!("deploy request #{n}")),
+    )
 }
 
 fn queued(request: &DeployRequest) -> String {
@@ -512,7 +545,10 @@ fn queued(request: &DeployRequest) -> String {
     let Some(deployment) = &request.deployment else { return format!("Deploy request #{number} is queued.") };
     if deployment.queue_paused {
         let reason = deployment.queue_pause_reason.as_deref().unwrap_or("no reason given");
-        return format!("Deploy request #{number} is queued, and the queue is paused: {}.", text::shorten(reason, 300));
+        return format!(
+            "Deploy request #{number} is queued, and the queue is paused: {}.",
+            text::shorten(reason, 300)
+        );
     }
     format!("Deploy request #{number} is queued behind {} others.", deployment.preceding_deployments.len())
 }

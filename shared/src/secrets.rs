@@ -16,10 +16,17 @@ use crate::{Error, aws};
 pub async fn read(client: &Client, arn: &str, fill: &str) -> Result<SecretString, Error> {
     let answer = client.get_secret_value().secret_id(arn).send().await;
     let empty = || {
-        Error::Misconfigured(format!("The secret {} has no value. Fill it with the command in the stack's output {fill}.", name(arn)))
+        Error::Misconfigured(format!(
+            "The secret {} has no value. Fill it with the command in the stack's output {fill}.",
+            name(arn)
+        ))
     };
     match answer {
-        Ok(secret) => secret.secret_string.filter(|text| !text.trim().is_empty()).map(SecretString::from).ok_or_else(empty),
+        Ok(secret) => secret
+            .secret_string
+            .filter(|text| !text.trim().is_empty())
+            .map(SecretString::from)
+            .ok_or_else(empty),
         Err(error) if aws::code(&error) == Some("ResourceNotFoundException") => Err(empty()),
         Err(error) => Err(aws::failed(&format!("secretsmanager:GetSecretValue of {}", name(arn)), &error)),
     }

@@ -77,7 +77,10 @@ fn pushed(
 ) -> Result<Request, Error> {
     let ignore = |reason: String| Ok(Request::Ignore(reason));
     if action.repository_name != repository {
-        return ignore(format!("The event is about the repository {:?}, not {repository}.", action.repository_name));
+        return ignore(format!(
+            "The event is about the repository {:?}, not {repository}.",
+            action.repository_name
+        ));
     }
     if action.action_type != "PUSH" {
         return ignore(format!("The event's action is {:?}, not PUSH.", action.action_type));
@@ -234,7 +237,9 @@ mod tests {
         bad_time["time"] = "yesterday".into();
         let mut foreign = push();
         foreign["source"] = "aws.s3".into();
-        for payload in [without_digest, bad_digest, bad_time, foreign, json!([]), json!("x"), json!({"tag": "prod"})] {
+        for payload in
+            [without_digest, bad_digest, bad_time, foreign, json!([]), json!("x"), json!({"tag": "prod"})]
+        {
             let error = request(payload.clone(), "bookings-api", &tag("prod")).unwrap_err();
             assert_eq!(error.name(), "Misconfigured", "{payload}");
             assert!(error.to_string().contains("to release by hand"), "{error}");

@@ -11,7 +11,12 @@ pub fn shorten(text: &str, longest: usize) -> String {
 
 /// `seconds` in the two largest units, such as `2 h 5 min`.
 pub fn duration(seconds: u64) -> String {
-    let parts = [(seconds / 86_400, "d"), (seconds / 3_600 % 24, "h"), (seconds / 60 % 60, "min"), (seconds % 60, "s")];
+    let parts = [
+        (seconds / 86_400, "d"),
+        (seconds / 3_600 % 24, "h"),
+        (seconds / 60 % 60, "min"),
+        (seconds % 60, "s"),
+    ];
     let shown: Vec<_> = parts
         .into_iter()
         .skip_while(|(amount, _)| *amount == 0)
@@ -35,9 +40,14 @@ mod tests {
 
     #[test]
     fn durations_show_their_two_largest_units() {
-        for (seconds, text) in
-            [(0, "0 s"), (59, "59 s"), (60, "1 min"), (3_900, "1 h 5 min"), (86_400, "1 d"), (90_061, "1 d 1 h")]
-        {
+        for (seconds, text) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (3_900, "1 h 5 min"),
+            (86_400, "1 d"),
+            (90_061, "1 d 1 h"),
+        ] {
             assert_eq!(duration(seconds), text);
         }
     }

@@ -43,7 +43,9 @@ pub async fn handle(context: &Context, Input { release, execution, waited }: Inp
         return Ok(wait_for(&holder.execution, waited, release.deadlines.turn));
     }
     match context.records.take_lock(&me, Some(&holder.execution)).await? {
-        None => Ok(Turn::Ours { because: format!("Taken over from {}, which does not run any more.", holder.execution) }),
+        None => Ok(Turn::Ours {
+            because: format!("Taken over from {}, which does not run any more.", holder.execution),
+        }),
         Some(other) => Ok(wait_for(&other.execution, waited, release.deadlines.turn)),
     }
 }

@@ -37,11 +37,13 @@ impl Context {
         let aws = aws::config().await;
         // Lightsail's create call has no client token: a retry inside the SDK could create two deployments. The
         // state machine retries instead, and the next try looks for what the first one did.
-        let once = aws_sdk_lightsail::config::Builder::from(&aws).retry_config(RetryConfig::disabled()).build();
+        let once =
+            aws_sdk_lightsail::config::Builder::from(&aws).retry_config(RetryConfig::disabled()).build();
         let connection_string = match config::optional("CONNECTION_STRING_SECRET_ARN") {
-            Some(secret_arn) => {
-                Some(ConnectionString { variable: config::required("CONNECTION_STRING_VARIABLE")?, secret_arn })
-            }
+            Some(secret_arn) => Some(ConnectionString {
+                variable: config::required("CONNECTION_STRING_VARIABLE")?,
+                secret_arn,
+            }),
             None => None,
         };
         Ok(Self {
@@ -66,7 +68,10 @@ pub struct Input {
     waited: u64,
 }
 
-pub async fn handle(context: &Context, Input { release, execution, waited }: Input) -> Result<Creation, Error> {
+pub async fn handle(
+    context: &Context,
+    Input { release, execution, waited }: Input,
+) -> Result<Creation, Error> {
     let service = context.service(&release.service).await?;
     if let Some(ours) = context.created_before(&release.service, &execution.name).await? {
         return Ok(Creation::Created { deployment: report(&service, &ours)? });
@@ -87,7 +92,10 @@ pub async fn handle(context: &Context, Input { release, execution, waited }: Inp
     match context.create(&release.service, container).await {
         Ok(service) => {
             let ours = service.next_deployment().ok_or_else(|| {
-                Error::Retryable(format!("Lightsail created a deployment of {} without naming it.", release.service))
+                Error::Retryable(format!(
+                    "Lightsail created a deployment of {} without naming it.",
+                    release.service
+                ))
             })?;
             Ok(Creation::Created { deployment: report(&service, ours)? })
         }
@@ -107,7 +115,9 @@ impl Context {
             ))
         };
         match self.lightsail.get_container_services().service_name(name).send().await {
-            Ok(answer) => answer.container_services.and_then(|services| services.into_iter().next()).ok_or_else(missing),
+            Ok(answer) => {
+                answer.container_services.and_then(|services| services.into_iter().next()).ok_or_else(missing)
+            }
             Err(error) if aws::code(&error) == Some("NotFoundException") => Err(missing()),
             Err(error) => Err(aws::failed(&format!("lightsail:GetContainerServices of {name}"), &error)),
         }
@@ -120,8 +130,9 @@ impl Context {
         execution: &str,
     ) -> Result<Option<ContainerServiceDeployment>, Error> {
         let answer = self.lightsail.get_container_service_deployments().service_name(service).send().await;
-        let answer = answer
-            .map_err(|error| aws::failed(&format!("lightsail:GetContainerServiceDeployments of {service}"), &error))?;
+        let answer = answer.map_err(|error| {
+            aws::failed(&format!("lightsail:GetContainerServiceDeployments of {service}"), &error)
+        })?;
         let ours = |deployment: &ContainerServiceDeployment| {
             deployment.containers().is_some_and(|containers| {
                 containers.values().any(|container| {
@@ -191,7 +202,10 @@ impl Context {
     }
 }
 
-fn report(service: &ContainerService, deployment: &ContainerServiceDeployment) -> Result<DeploymentReport, Error> {
+fn report(
+    service: &ContainerService,
+    deployment: &ContainerServiceDeployment,
+) -> Result<DeploymentReport, Error> {
     let incomplete = || Error::Retryable("Lightsail's answer names no version.".into());
     let image = deployment.containers().and_then(|all| all.values().find_map(|container| container.image()));
     Ok(DeploymentReport {

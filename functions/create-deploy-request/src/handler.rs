@@ -22,7 +22,8 @@ pub async fn handle(connection: &Connection, Input { release, execution }: Input
     let database = database(&release)?;
     let requests = connection.planetscale().deploy_requests(database, &token);
     if let Some(open) = adopt(&requests).await? {
-        let because = format!("Deploy request #{} is open for the same branches; this release adopts it.", open.number);
+        let because =
+            format!("Deploy request #{} is open for the same branches; this release adopts it.", open.number);
         return Ok(Output { deploy_request: (&open).into(), because });
     }
     let new = NewDeployRequest {
@@ -48,7 +49,11 @@ async fn adopt(requests: &DeployRequests<'_>) -> Result<Option<DeployRequest>, E
                 requests.skip_revert(open.number).await?;
             }
             Adoption::Busy => {
-                return Err(Error::Retryable(format!("Deploy request #{} is still {}.", open.number, open.states())));
+                return Err(Error::Retryable(format!(
+                    "Deploy request #{} is still {}.",
+                    open.number,
+                    open.states()
+                )));
             }
         }
     }

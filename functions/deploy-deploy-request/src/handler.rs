@@ -11,7 +11,10 @@ pub struct Input {
     waited: u64,
 }
 
-pub async fn handle(connection: &Connection, Input { release, number, waited }: Input) -> Result<Queued, Error> {
+pub async fn handle(
+    connection: &Connection,
+    Input { release, number, waited }: Input,
+) -> Result<Queued, Error> {
     let token = connection.token().await?;
     let requests = connection.planetscale().deploy_requests(database(&release)?, &token);
     // A first try may have succeeded and its answer been lost.
@@ -26,7 +29,7 @@ pub async fn handle(connection: &Connection, Input { release, number, waited }: 
             if is_on_its_way(request.stage()) {
                 return Ok(Queued::already(&request));
             }
-            refused_deploy(&message, sentence, waited, release.deadlines.validation)
+            refused_deploy(&message, sentence, request.approved, waited, release.deadlines.validation)
         }
         Err(Failure::Other(error)) => Err(error),
     }

@@ -41,8 +41,12 @@ pub async fn handle(context: &Context, ending: Ending) -> Result<Report, Error> 
 
 impl Context {
     async fn publish(&self, report: &Report) -> Result<(), Error> {
-        let publish = self.sns.publish().topic_arn(&self.topic_arn).subject(subject(report)).message(message(report));
-        publish.send().await.map_err(|error| aws::failed(&format!("sns:Publish to {}", self.topic_arn), &error))?;
+        let publish =
+            self.sns.publish().topic_arn(&self.topic_arn).subject(subject(report)).message(message(report));
+        publish
+            .send()
+            .await
+            .map_err(|error| aws::failed(&format!("sns:Publish to {}", self.topic_arn), &error))?;
         Ok(())
     }
 }

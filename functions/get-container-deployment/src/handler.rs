@@ -63,7 +63,8 @@ impl Context {
         match log.send().await {
             Ok(answer) => {
                 let lines = answer.log_events().iter().filter_map(|event| event.message());
-                let mut last: Vec<_> = lines.rev().take(LOG_LINES).map(|line| text::shorten(line, 500)).collect();
+                let mut last: Vec<_> =
+                    lines.rev().take(LOG_LINES).map(|line| text::shorten(line, 500)).collect();
                 last.reverse();
                 last
             }

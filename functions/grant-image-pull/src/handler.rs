@@ -58,8 +58,9 @@ impl Context {
         let (pause, looks) = LOOKS;
         for _ in 0..looks {
             let answer = self.lightsail.get_container_services().service_name(service).send().await;
-            let answer = answer
-                .map_err(|error| aws::failed(&format!("lightsail:GetContainerServices of {service}"), &error))?;
+            let answer = answer.map_err(|error| {
+                aws::failed(&format!("lightsail:GetContainerServices of {service}"), &error)
+            })?;
             let role = answer
                 .container_services()
                 .first()
@@ -86,7 +87,9 @@ impl Context {
 
     async fn write(&self, repository: &str, policy: &str) -> Result<(), Error> {
         let set = self.ecr.set_repository_policy().repository_name(repository).policy_text(policy);
-        set.send().await.map_err(|error| aws::failed(&format!("ecr:SetRepositoryPolicy of {repository}"), &error))?;
+        set.send()
+            .await
+            .map_err(|error| aws::failed(&format!("ecr:SetRepositoryPolicy of {repository}"), &error))?;
         Ok(())
     }
 

@@ -64,27 +64,41 @@ impl Context {
     }
 
     fn nothing_pushed(&self) -> String {
-        format!("{} has no image with the tag {}. Push one first.", self.settings.repository, self.settings.moving_tag)
+        format!(
+            "{} has no image with the tag {}. Push one first.",
+            self.settings.repository, self.settings.moving_tag
+        )
     }
 
     async fn start(&self, digest: ImageDigest, at: DateTime<Utc>, cause: Cause) -> Result<Output, Error> {
         let name = execution_name(&self.settings.moving_tag, &digest, at, cause);
         let release = self.release(digest, at, cause).await?;
-        let input = serde_json::to_string(&release).map_err(|error| Error::Unexpected(format!("{error}.")))?;
+        let input =
+            serde_json::to_string(&release).map_err(|error| Error::Unexpected(format!("{error}.")))?;
         let machine = &self.settings.state_machine_arn;
-        let started = self.sfn.start_execution().state_machine_arn(machine).name(&name).input(input).send().await;
+        let started =
+            self.sfn.start_execution().state_machine_arn(machine).name(&name).input(input).send().await;
         let because = match started {
             Ok(_) => "The release was started.",
             // The same event was delivered before.
-            Err(error) if aws::code(&error) == Some("ExecutionAlreadyExists") => "The release was started before.",
+            Err(error) if aws::code(&error) == Some("ExecutionAlreadyExists") => {
+                "The release was started before."
+            }
             Err(error) => return Err(aws::failed(&format!("states:StartExecution of {machine}"), &error)),
         };
         Ok(Output { started: Some(name), because: because.into() })
     }
 
-    async fn release(&self, digest: ImageDigest, pushed_at: DateTime<Utc>, cause: Cause) -> Result<Release, Error> {
+    async fn release(
+        &self,
+        digest: ImageDigest,
+        pushed_at: DateTime<Utc>,
+        cause: Cause,
+    ) -> Result<Release, Error> {
         let settings = &self.settings;
-        let tags = registry::digested(&self.ecr, &settings.repository, &digest).await?.map_or(Vec::new(), |image| image.tags);
+        let tags = registry::digested(&self.ecr, &settings.repository, &digest)
+            .await?
+            .map_or(Vec::new(), |image| image.tags);
         Ok(Release {
             application: settings.application.clone(),
             environment: settings.environment.clone(),
@@ -138,7 +152,8 @@ impl Context {
             .send();
         let mut names = Vec::new();
         while let Some(execution) = pages.next().await {
-            let execution = execution.map_err(|error| aws::failed(&format!("states:ListExecutions of {machine}"), &error))?;
+            let execution = execution
+                .map_err(|error| aws::failed(&format!("states:ListExecutions of {machine}"), &error))?;
             names.push(execution.name);
         }
         Ok(names)

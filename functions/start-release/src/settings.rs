@@ -1,7 +1,7 @@
+use shared::Error;
 use shared::config::{optional, parsed, required};
 use shared::image::{ImageTag, TagList};
 use shared::release::{Database, Deadlines, Policy};
-use shared::Error;
 
 /// The stack's parameters that go into every release's input.
 pub struct Settings {

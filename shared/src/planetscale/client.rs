@@ -102,7 +102,11 @@ impl PlanetScale {
     }
 
     /// The client with a token, for the deploy requests of `database`.
-    pub fn deploy_requests<'a>(&'a self, database: &'a Database, token: &'a ServiceToken) -> DeployRequests<'a> {
+    pub fn deploy_requests<'a>(
+        &'a self,
+        database: &'a Database,
+        token: &'a ServiceToken,
+    ) -> DeployRequests<'a> {
         DeployRequests { client: self, database, token }
     }
 }
@@ -229,7 +233,9 @@ impl DeployRequests<'_> {
             self.token.id,
             self.token.token.expose_secret()
         ))
-        .map_err(|_| Failure::Other(Error::Misconfigured("The PlanetScale token is not printable text.".into())))?;
+        .map_err(|_| {
+            Failure::Other(Error::Misconfigured("The PlanetScale token is not printable text.".into()))
+        })?;
         authorization.set_sensitive(true);
 
         let mut request = self.client.http.request(method, url).header("Authorization", authorization);
@@ -238,7 +244,10 @@ impl DeployRequests<'_> {
             request = request.json(body);
         }
         let lost = |error: reqwest::Error| {
-            Failure::Other(Error::Retryable(format!("No answer to {what} of PlanetScale: {}.", http::causes(&error))))
+            Failure::Other(Error::Retryable(format!(
+                "No answer to {what} of PlanetScale: {}.",
+                http::causes(&error)
+            )))
         };
         let response = request.send().await.map_err(lost)?;
         let status = response.status();
@@ -312,12 +321,15 @@ mod tests {
 
     #[test]
     fn a_secret_that_is_no_token_is_refused_without_repeating_it() {
-        for secret in ["", "x", "{}", r#"{"id":"a"}"#, r#"{"id":"","token":"t"}"#, r#"{"id":"a","token":"b c"}"#] {
+        for secret in
+            ["", "x", "{}", r#"{"id":"a"}"#, r#"{"id":"","token":"t"}"#, r#"{"id":"a","token":"b c"}"#]
+        {
             let error = ServiceToken::parse(&SecretString::from(secret)).unwrap_err();
             assert_eq!(error.name(), "Misconfigured");
             assert!(error.to_string().contains("FillPlanetScaleSecret"), "{error}");
         }
-        let token = ServiceToken::parse(&SecretString::from(r#"{"id":"abc","token":"not-a-real-one"}"#)).unwrap();
+        let token =
+            ServiceToken::parse(&SecretString::from(r#"{"id":"abc","token":"not-a-real-one"}"#)).unwrap();
         assert!(!format!("{token:?}").contains("not-a-real-one"));
     }
 

@@ -176,9 +176,13 @@ pub fn stage(request: &DeploymentState, deployment: Option<&DeploymentState>) ->
     let Some(theirs) = deployment.map(DeploymentState::stage) else { return mine };
     match (mine, theirs) {
         (mine, theirs) if mine == theirs => mine,
-        (Stage::AwaitingCutover, Stage::Running) | (Stage::Running, Stage::AwaitingCutover) => Stage::AwaitingCutover,
+        (Stage::AwaitingCutover, Stage::Running) | (Stage::Running, Stage::AwaitingCutover) => {
+            Stage::AwaitingCutover
+        }
         (Stage::Queued, Stage::Running) | (Stage::Running, Stage::Queued) => Stage::Running,
-        (Stage::AppliedRevertible, Stage::Applied) | (Stage::Applied, Stage::AppliedRevertible) => Stage::Applied,
+        (Stage::AppliedRevertible, Stage::Applied) | (Stage::Applied, Stage::AppliedRevertible) => {
+            Stage::Applied
+        }
         _ => Stage::Unclear,
     }
 }

@@ -33,15 +33,33 @@ fn every_state_means_one_thing_for_every_goal() {
         ("in_progress_cancel", ["Wait", "Wait", "Wait", "End(RevertRefused)"]),
         ("in_progress_cutover", ["Follow", "Follow", "Wait", "End(RevertRefused)"]),
         ("complete", ["Applied(false)", "Applied(false)", "Applied(false)", "End(RevertRefused)"]),
-        ("complete_cancel", ["End(SchemaRejected)", "End(SchemaRejected)", "End(SchemaRejected)", "End(RevertRefused)"]),
-        ("complete_error", ["End(SchemaFailed)", "End(SchemaFailed)", "End(SchemaFailed)", "End(RevertRefused)"]),
+        (
+            "complete_cancel",
+            ["End(SchemaRejected)", "End(SchemaRejected)", "End(SchemaRejected)", "End(RevertRefused)"],
+        ),
+        (
+            "complete_error",
+            ["End(SchemaFailed)", "End(SchemaFailed)", "End(SchemaFailed)", "End(RevertRefused)"],
+        ),
         ("complete_pending_revert", ["Applied(true)", "Applied(true)", "Applied(true)", "Wait"]),
         ("in_progress_revert", ["Wait", "Wait", "Wait", "Wait"]),
         ("in_progress_revert_vschema", ["Wait", "Wait", "Wait", "Wait"]),
-        ("complete_revert", ["End(SchemaRejected)", "End(SchemaRejected)", "End(SchemaRejected)", "Reverted"]),
-        ("complete_revert_error", ["End(SchemaFailed)", "End(SchemaFailed)", "End(SchemaFailed)", "End(RevertRefused)"]),
-        ("cancelled", ["End(SchemaRejected)", "End(SchemaRejected)", "End(SchemaRejected)", "End(RevertRefused)"]),
-        ("error", ["Refuse(SchemaRefused)", "Refuse(SchemaRefused)", "Refuse(SchemaRefused)", "End(RevertRefused)"]),
+        (
+            "complete_revert",
+            ["End(SchemaRejected)", "End(SchemaRejected)", "End(SchemaRejected)", "Reverted"],
+        ),
+        (
+            "complete_revert_error",
+            ["End(SchemaFailed)", "End(SchemaFailed)", "End(SchemaFailed)", "End(RevertRefused)"],
+        ),
+        (
+            "cancelled",
+            ["End(SchemaRejected)", "End(SchemaRejected)", "End(SchemaRejected)", "End(RevertRefused)"],
+        ),
+        (
+            "error",
+            ["Refuse(SchemaRefused)", "Refuse(SchemaRefused)", "Refuse(SchemaRefused)", "End(RevertRefused)"],
+        ),
         ("in_progress_wormhole", ["Wait", "Wait", "Wait", "Wait"]),
     ];
     for known in DeploymentState::KNOWN {
@@ -60,10 +78,28 @@ fn every_state_means_one_thing_for_every_goal() {
 fn every_wait_ends_at_its_own_deadline_and_says_which() {
     let deadlines = release().deadlines;
     for (goal, state, waited, expected, words) in [
-        (Goal::Validation, "pending", deadlines.validation, "Refuse(TimedOut)", "deadline for validation (30 min)"),
-        (Goal::Approval, "ready", deadlines.approval, "Refuse(SchemaRejected)", "deadline for approval (3 d)"),
+        (
+            Goal::Validation,
+            "pending",
+            deadlines.validation,
+            "Refuse(TimedOut)",
+            "deadline for validation (30 min)",
+        ),
+        (
+            Goal::Approval,
+            "ready",
+            deadlines.approval,
+            "Refuse(SchemaRejected)",
+            "deadline for approval (3 d)",
+        ),
         (Goal::Schema, "in_progress", deadlines.schema, "End(TimedOut)", "deadline for the schema (14 d)"),
-        (Goal::Revert, "in_progress_revert", deadlines.revert, "End(TimedOut)", "deadline for the revert (1 h)"),
+        (
+            Goal::Revert,
+            "in_progress_revert",
+            deadlines.revert,
+            "End(TimedOut)",
+            "deadline for the revert (1 h)",
+        ),
         (Goal::Schema, "in_progress_wormhole", deadlines.schema, "End(TimedOut)", "in_progress_wormhole"),
     ] {
         let request = request(state, json!({}));
@@ -129,7 +165,11 @@ fn an_instant_change_cannot_be_reverted() {
 }
 
 fn operation(table: &str, drops: bool) -> Value {
-    let statement = if drops { format!("ALTER TABLE `{table}` DROP COLUMN `a`") } else { format!("ALTER TABLE `{table}` ADD COLUMN `a` int") };
+    let statement = if drops {
+        format!("ALTER TABLE `{table}` DROP COLUMN `a`")
+    } else {
+        format!("ALTER TABLE `{table}` ADD COLUMN `a` int")
+    };
     json!({"table_name": table, "operation_name": "ALTER", "ddl_statement": statement, "can_drop_data": drops})
 }
 
@@ -156,8 +196,10 @@ fn the_order_follows_from_what_the_statements_can_drop() {
 
 #[test]
 fn a_refused_change_names_the_statements_to_split() {
-    let request = request("ready", json!({"deploy_operations": [operation("a", false), operation("d", true)]}));
-    match next_step(Goal::Validation, &request, DestructiveChanges::AfterContainers, 0, &release().deadlines) {
+    let request =
+        request("ready", json!({"deploy_operations": [operation("a", false), operation("d", true)]}));
+    match next_step(Goal::Validation, &request, DestructiveChanges::AfterContainers, 0, &release().deadlines)
+    {
         Step::Refuse { because, .. } => {
             let (first, afterwards) = because.split_once("afterwards").unwrap();
             assert!(first.contains("ALTER TABLE `a`"), "{because}");
@@ -173,7 +215,11 @@ fn a_request_that_is_not_deployable_is_refused_with_every_reason_there_is() {
     let eleven: Vec<_> = (0..11).map(|n| operation(&format!("t{n}"), false)).collect();
     for (state, deployment, words) in [
         ("error", lint.clone(), "NO_UNIQUE_KEY in t: needs one"),
-        ("ready", json!({"deployable": false, "deploy_check_errors": "not enough storage"}), "not enough storage"),
+        (
+            "ready",
+            json!({"deployable": false, "deploy_check_errors": "not enough storage"}),
+            "not enough storage",
+        ),
         ("ready", json!({"deployable": false, "deploy_operations": eleven}), "11 tables"),
         ("ready", json!({"deployable": false}), "gives no reason"),
     ] {
@@ -213,12 +259,16 @@ fn progress_and_statements_read_like_a_report_whatever_their_size() {
 
 #[test]
 fn a_refused_deploy_is_waited_out_approved_or_final() {
-    let refused = |message: &str, waited| refused_deploy(message, format!("POST … answered 422: {message}"), waited, 100);
+    let refused = |message: &str, waited| {
+        refused_deploy(message, format!("POST … answered 422: {message}"), false, waited, 100)
+    };
     let validating = "We're currently validating that these changes are safe to deploy. Please try again in a few moments.";
     assert!(matches!(refused(validating, 0), Ok(Queued::StillValidating { seconds: 5, .. })));
     assert!(matches!(refused(validating, 100), Ok(Queued::TimedOut { .. })));
     let approval = "Deploy request must be approved before deploying.";
     assert!(matches!(refused(approval, 0), Ok(Queued::NeedsApproval { .. })));
+    let approved = refused_deploy(approval, approval.into(), true, 0, 100);
+    assert!(matches!(approved, Err(Error::SchemaRefused(_))), "asking for ever is no answer");
     for last in ["This deploy request is not deployable", "This deploy request cannot be deployed"] {
         assert!(matches!(refused(last, 0), Err(Error::SchemaRefused(sentence)) if sentence.contains(last)));
     }
