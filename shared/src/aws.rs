@@ -42,15 +42,16 @@ where
         return Error::Retryable(format!("No answer to {call}: {}.", causes(error)));
     };
     let message = text::shorten(message(error), 1_000);
+    let message = message.trim_end_matches('.');
     let server = error.raw_response().is_some_and(|response| response.status().as_u16() >= 500);
     if server || is_throttling(code) {
-        Error::Retryable(format!("{call} answered {code}: {message}"))
+        Error::Retryable(format!("{call} answered {code}: {message}."))
     } else if code.contains("AccessDenied") {
         Error::Misconfigured(format!(
-            "{call} is not permitted: {message} Deploy the stack again to restore its roles."
+            "{call} is not permitted: {message}. Deploy the stack again to restore its roles."
         ))
     } else {
-        Error::Misconfigured(format!("{call} answered {code}: {message}"))
+        Error::Misconfigured(format!("{call} answered {code}: {message}."))
     }
 }
 
