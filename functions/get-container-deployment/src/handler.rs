@@ -48,11 +48,14 @@ pub async fn handle(context: &Context, Input { release, version, waited }: Input
         _ => aws::failed(&format!("lightsail:GetContainerServiceDeployments of {service}"), &error),
     })?;
     let deployments: Vec<_> = answer.deployments().iter().filter_map(known).collect();
-    let step = progress(service, version, &deployments, waited, release.deadlines.containers);
-    let log = match step {
-        Progress::Failed { .. } => context.last_words(service).await,
-        _ => Vec::new(),
-    };
+    let mut step = progress(service, version, &deployments, waited, release.deadlines.containers);
+    let mut log = Vec::new();
+    if let Progress::Failed { because } = &mut step {
+        log = context.last_words(service).await;
+        if let Some(last) = log.last() {
+            because.push_str(&format!(" The last line of its log: {last}"));
+        }
+    }
     Ok(Output { step, log })
 }
 

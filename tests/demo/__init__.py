@@ -1,0 +1,1 @@
+"""The demo: four releases on a local AWS, shown live."""

@@ -1,0 +1,148 @@
+"""A small real container image, pushed over the registry protocol. No container engine is needed."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import secrets
+import tarfile
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from harness.local_aws import LocalAws
+
+# What `docker build` and `docker push` produce.
+MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+CONFIGURATION = "application/vnd.docker.container.image.v1+json"
+LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class PushRefused(Exception):
+    """The registry refused a request. `code` is its error code, such as TAG_INVALID."""
+
+    def __init__(self, url: str, status: int, body: str) -> None:
+        super().__init__(f"PUT {url} answered {status}: {body}")
+        try:
+            self.code = json.loads(body)["errors"][0]["code"]
+        except (ValueError, KeyError, IndexError):
+            self.code = ""
+
+
+def push_image(
+    aws: LocalAws,
+    repository: str,
+    tags: Iterable[str],
+    *,
+    architecture: str = "amd64",
+    files: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
+    unique: bool = False,
+) -> str:
+    """Push an image and give it the tags, in this order: the moving tag belongs last.
+
+    Returns the digest. The same arguments make the same image, unless it is to be `unique`.
+    No tags push the image by its digest alone, as happens to the images of an index.
+    `files` are the contents of its one layer by path.
+    """
+    image = _assemble(architecture, dict(files or {"index.html": "hello\n"}), dict(labels or {}), unique)
+    registry = _Registry(aws, repository)
+    for blob in image.blobs:
+        registry.upload(blob)
+    for reference in list(tags) or [image.digest]:
+        registry.put_manifest(reference, image.manifest)
+    return image.digest
+
+
+@dataclass
+class _Image:
+    manifest: bytes
+    blobs: list[bytes]
+
+    @property
+    def digest(self) -> str:
+        return _digest(self.manifest)
+
+
+def _assemble(architecture: str, files: dict[str, str], labels: dict[str, str], unique: bool) -> _Image:
+    if unique:
+        files = {**files, "unique": secrets.token_hex(16)}
+    archive = _tar(files)
+    # Without a time, so that the same files compress to the same bytes.
+    layer = gzip.compress(archive, mtime=0)
+    configuration = _json(
+        {
+            "architecture": architecture,
+            "os": "linux",
+            "config": {"Cmd": ["/app"], "Labels": labels},
+            "rootfs": {"type": "layers", "diff_ids": [_digest(archive)]},
+        }
+    )
+    manifest = _json(
+        {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": _descriptor(CONFIGURATION, configuration),
+            "layers": [_descriptor(LAYER, layer)],
+        }
+    )
+    return _Image(manifest, [configuration, layer])
+
+
+def _tar(files: dict[str, str]) -> bytes:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for path, content in sorted(files.items()):
+            member = tarfile.TarInfo(path)
+            member.size = len(content.encode())
+            tar.addfile(member, io.BytesIO(content.encode()))
+    return archive.getvalue()
+
+
+def _descriptor(media_type: str, content: bytes) -> dict[str, object]:
+    return {"mediaType": media_type, "size": len(content), "digest": _digest(content)}
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _digest(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+class _Registry:
+    """The registry protocol of ECR, whose credentials come from GetAuthorizationToken."""
+
+    def __init__(self, aws: LocalAws, repository: str) -> None:
+        answer = aws.client("ecr").get_authorization_token()
+        self._token = answer["authorizationData"][0]["authorizationToken"]
+        self._origin = aws.endpoint_url
+        self._base = f"{aws.endpoint_url}/v2/{repository}"
+
+    def upload(self, blob: bytes) -> None:
+        session = self._send("POST", f"{self._base}/blobs/uploads/", b"")
+        location = urllib.parse.urljoin(self._origin, session)
+        query = urllib.parse.urlencode({"digest": _digest(blob)})
+        separator = "&" if "?" in location else "?"
+        self._send("PUT", f"{location}{separator}{query}", blob, "application/octet-stream")
+
+    def put_manifest(self, reference: str, manifest: bytes) -> None:
+        self._send("PUT", f"{self._base}/manifests/{reference}", manifest, MANIFEST)
+
+    def _send(self, method: str, url: str, body: bytes, media_type: str = "") -> str:
+        headers = {"Authorization": f"Basic {self._token}"}
+        if media_type:
+            headers["Content-Type"] = media_type
+        request = urllib.request.Request(url, body, headers, method=method)
+        try:
+            with _opener.open(request, timeout=30) as response:
+                return response.headers.get("Location", "")
+        except urllib.error.HTTPError as error:
+            raise PushRefused(url, error.code, error.read().decode(errors="replace")) from None

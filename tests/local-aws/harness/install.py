@@ -1,0 +1,149 @@
+"""Installing a project as a person would: `sam build`, then `sam deploy --config-env`."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import tomlkit
+
+from harness.environment import Environment
+from harness.local_aws import LOCAL, REPOSITORY, LocalAws
+from harness.processes import Process
+
+Show = Callable[[str], None]
+
+# What the build reads. A change of any of it is built again.
+_SOURCES = (
+    *("template.yaml", "samconfig.toml", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo"),
+    *("functions", "shared", "statemachine"),
+)
+
+
+def install(
+    aws: LocalAws,
+    environment: str,
+    parameters: Mapping[str, str] | None = None,
+    *,
+    project: Path = REPOSITORY,
+    show: Show = print,
+) -> Environment:
+    """Build if needed, and deploy the section `environment` of the project's samconfig.toml.
+
+    `parameters` come on top of the section's `parameter_overrides`, as sam replaces all of them
+    by those of its command line. Output is shown line by line and kept in the log folder.
+
+    Raises ProcessFailed with the end of the output when sam fails.
+    """
+    build(aws.logs, project=project, show=show)
+    section = _deploy_section(project, environment)
+    overrides = {**_overrides(section), **(parameters or {})}
+    command = [
+        *("sam", "deploy", "--config-file", str(project / "samconfig.toml"), "--config-env", environment),
+        *("--no-confirm-changeset", "--no-progressbar"),
+        *("--template-file", str(_build_directory(project) / "template.yaml")),
+    ]
+    if overrides:
+        command += ["--parameter-overrides", *(f"{name}={_quoted(value)}" for name, value in overrides.items())]
+    variables = {**_tools_environment(), **aws.environment(), "SAM_CLI_POLL_DELAY": "1"}
+    _run(f"sam deploy {environment}", command, aws.logs, variables, project, show)
+    return Environment(aws, str(section["stack_name"]))
+
+
+def build(logs: Path, *, project: Path = REPOSITORY, show: Show = print) -> None:
+    """`sam build`, unless nothing changed since the last time.
+
+    The result is for local use only, so it is kept apart from `.aws-sam` and from `target`, and
+    built for a short compile time. Of the settings a person needs none: cargo-lambda's own default
+    (cargo-zigbuild, and ziglang installed beside it) builds for every glibc that Lambda has, while
+    plain cargo serves the machine that both compiles and runs.
+    """
+    directory = _build_directory(project)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    stamp = directory.parent / "sources.sha256"
+    with (directory.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        wanted = _fingerprint(project)
+        if stamp.is_file() and stamp.read_text() == wanted:
+            return
+        stamp.unlink(missing_ok=True)
+        command = [
+            *("sam", "build", "--cached", "--cache-dir", str(directory.parent / "cache")),
+            *("--build-dir", str(directory), "--template-file", "template.yaml"),
+        ]
+        variables = {
+            **_tools_environment(),
+            "CARGO_LAMBDA_COMPILER": "cargo",
+            "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16",
+            "CARGO_PROFILE_RELEASE_LTO": "off",
+            "CARGO_PROFILE_RELEASE_OPT_LEVEL": "1",
+            "CARGO_TARGET_DIR": str(LOCAL / "target"),
+        }
+        _run("sam build", command, logs, variables, project, show)
+        stamp.write_text(wanted)
+
+
+def _run(name: str, command: list[str], logs: Path, variables: dict[str, str], project: Path, show: Show) -> None:
+    show(f"$ {' '.join(command)}")
+    temporary = logs / "tmp"
+    temporary.mkdir(exist_ok=True)
+    variables = {**variables, "TMPDIR": str(temporary)}
+    process = Process(name, command, logs / f"{name.replace(' ', '-')}.log", variables, project)
+    try:
+        process.wait(show)
+    finally:
+        process.stop()
+
+
+def _tools_environment() -> dict[str, str]:
+    tools = LOCAL / "tools" / "bin"
+    if not (tools / "sam").is_file():
+        raise FileNotFoundError(f"{tools / 'sam'} does not exist; create it with tests/local-aws/setup")
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+        "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}",
+        "SAM_CLI_TELEMETRY": "0",
+    }
+
+
+def _build_directory(project: Path) -> Path:
+    name = hashlib.sha256(str(project).encode()).hexdigest()[:8]
+    return LOCAL / "build" / f"{project.name}-{name}" / "build"
+
+
+def _fingerprint(project: Path) -> str:
+    fingerprint = hashlib.sha256()
+    for path in _files(project):
+        fingerprint.update(str(path.relative_to(project)).encode() + b"\0" + path.read_bytes())
+    return fingerprint.hexdigest()
+
+
+def _files(project: Path) -> Iterator[Path]:
+    for name in _SOURCES:
+        source = project / name
+        if source.is_file():
+            yield source
+        else:
+            yield from (path for path in sorted(source.rglob("*")) if path.is_file())
+
+
+def _deploy_section(project: Path, environment: str) -> dict:
+    configuration = tomlkit.parse((project / "samconfig.toml").read_text()).unwrap()
+    if environment not in configuration:
+        known = ", ".join(name for name in configuration if isinstance(configuration[name], dict))
+        raise KeyError(f"samconfig.toml has no section '{environment}'; it has {known}")
+    return configuration[environment]["deploy"]["parameters"]
+
+
+def _overrides(section: dict) -> dict[str, str]:
+    given = section.get("parameter_overrides", [])
+    entries = given.split() if isinstance(given, str) else given
+    return {name: value.strip('"') for name, _, value in (entry.partition("=") for entry in entries)}
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,65 @@
+"""The Lightsail emulator, directed by its control API."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from harness.local_aws import LocalAws
+
+
+class Lightsail:
+    """What becomes of images, what calls were made, and what runs."""
+
+    def __init__(self, aws: LocalAws) -> None:
+        self.api = aws.lightsail
+        self._cleared: Counter[str] = Counter()
+
+    def clear(self) -> None:
+        """No more failing images and no more faults; calls are counted anew. Services stay as they are."""
+        self.api.delete("/_control/verdicts")
+        self.api.delete("/_control/faults")
+        self._cleared = self._all_calls()
+
+    def next_image_fails(self, *log: str) -> None:
+        """From now on, images fail their health check; the application logs these lines."""
+        self._judge("failsHealthCheck", log)
+
+    def next_image_hangs(self) -> None:
+        """From now on, deployments neither succeed nor fail."""
+        self._judge("hangs", ())
+
+    def fault(self, kind: str, operation: str, **more: Any) -> None:
+        """Play a fault at the next call of an operation; the kinds are in the emulator's README."""
+        self.api.post("/_control/faults", {"kind": kind, "operation": operation, **more})
+
+    def durations(self, *, deployment: int | None = None, failure: int | None = None) -> None:
+        """How many milliseconds a deployment takes, and how many more until a failure shows."""
+        changes = {}
+        if deployment is not None:
+            phases = ("creatingDeploymentMs", "evaluatingHealthCheckMs", "activatingDeploymentMs")
+            changes |= dict.fromkeys(phases, deployment // len(phases))
+        if failure is not None:
+            changes["failureMs"] = failure
+        self.settings(**changes)
+
+    def settings(self, **changes: Any) -> dict[str, Any]:
+        """Change settings by their names in the emulator's README, and read them all."""
+        return self.api.post("/_control/settings", changes)
+
+    def calls(self) -> dict[str, int]:
+        """How often each operation was called since `clear`."""
+        return dict(self._all_calls() - self._cleared)
+
+    def active_image(self, service: str) -> str | None:
+        """The image reference of the service's active deployment, which has one container."""
+        found = (s for s in self.api.get("/_control/services") if s["containerServiceName"] == service)
+        deployment = next(found, {}).get("currentDeployment")
+        return next(iter(deployment["containers"].values()))["image"] if deployment else None
+
+    def _judge(self, verdict: str, log: tuple[str, ...]) -> None:
+        self.api.put("/_control/verdicts", {"image": {}, "verdict": verdict, "log": list(log)})
+
+    def _all_calls(self) -> Counter[str]:
+        counts = self.api.get("/_control/counts")
+        return Counter({operation: count["total"] for operation, count in counts.items()})

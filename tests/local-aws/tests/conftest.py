@@ -1,0 +1,40 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import Environment, LocalAws, emulator, install
+from toy_support import TOY
+
+
+@pytest.fixture(scope="session")
+def lightsail_emulator() -> Path | None:
+    """The Lightsail emulator, where it has been built."""
+    try:
+        return emulator("lightsail-emulator")
+    except FileNotFoundError:
+        return None
+
+
+@pytest.fixture(scope="session")
+def aws(lightsail_emulator):
+    with LocalAws(
+        lightsail=lightsail_emulator, wait_scale=0.01, function_environment={"TOY_PYTHON": sys.executable}
+    ) as aws:
+        yield aws
+
+
+@pytest.fixture(scope="session")
+def toy(aws, lightsail_emulator) -> Environment:
+    """The toy stack, installed by sam."""
+    parameters = {"ContainerServiceName": "toy"} if lightsail_emulator else {}
+    environment = install(aws, "toy", parameters, project=TOY)
+    environment.subscribe()
+    return environment
+
+
+@pytest.fixture(autouse=True)
+def reliable_events(request):
+    yield
+    if "aws" in request.fixturenames:
+        request.getfixturevalue("aws").deliver_image_events("once")

@@ -1,0 +1,62 @@
+"""How executions start and end."""
+
+import json
+
+import pytest
+from botocore.exceptions import ClientError
+
+from toy_support import wait_for
+
+
+@pytest.fixture
+def start(aws, toy):
+    def start_execution(name, **request):
+        function = aws.client("lambda").get_function(FunctionName="toy-work")["Configuration"]["FunctionArn"]
+        body = json.dumps({"work": "succeed", "function": function, **request})
+        answer = aws.client("stepfunctions").start_execution(
+            stateMachineArn=toy.outputs["StateMachineArn"], name=name, input=body
+        )
+        return answer["executionArn"]
+
+    return start_execution
+
+
+def test_starting_a_running_execution_again_is_the_same_execution(aws, start):
+    arn = start("again", wait=80_000)
+    assert start("again", wait=80_000) == arn
+    with pytest.raises(ClientError, match="ExecutionAlreadyExists"):
+        start("again", wait=200)
+    aws.client("stepfunctions").stop_execution(executionArn=arn)
+    with pytest.raises(ClientError, match="ExecutionAlreadyExists"):
+        start("again", wait=80_000)
+
+
+def test_a_name_is_at_most_80_characters(start):
+    with pytest.raises(ClientError, match="InvalidName"):
+        start("n" * 81)
+
+
+def test_a_stopped_execution_stays_stopped(aws, start, toy):
+    arn = start("stopped", wait=500)
+    wait_for(lambda: toy.end_state(arn) == "WaitABit")
+
+    aws.client("stepfunctions").stop_execution(executionArn=arn, error="Stopped", cause="by a person")
+
+    # Until the stopped one's Wait would have ended.
+    following = start("after-the-stopped-one", wait=600)
+    toy.wait_for_execution(following)
+    execution = toy.wait_for_execution(arn)
+    assert (execution["status"], execution["error"]) == ("ABORTED", "Stopped")
+    assert toy.states(arn) == ["Work", "WaitABit"]
+    assert toy.history(arn)[-1]["type"] == "ExecutionAborted"
+
+
+def test_an_execution_times_out_by_the_full_length_of_its_waits(aws, start, toy):
+    # The machine's timeout is a day; the waits of the local AWS are a hundredth.
+    aws.scale_waits(0)
+    try:
+        execution = toy.wait_for_execution(start("too-long", wait=100_000))
+    finally:
+        aws.scale_waits(0.01)
+    assert execution["status"] == "TIMED_OUT"
+    assert toy.history(execution["executionArn"])[-1]["type"] == "ExecutionTimedOut"

@@ -1,0 +1,40 @@
+"""Nothing outlives the process that started the local AWS."""
+
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+
+from toy_support import TOY, wait_for
+
+SCRIPT = """
+import sys, time
+from harness import LocalAws
+with LocalAws() as aws:
+    print(aws.endpoint_url, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_ministack_ends_with_its_starter(number):
+    environment = {**os.environ, "PYTHONPATH": str(TOY.parents[1])}
+    starter = subprocess.Popen([sys.executable, "-c", SCRIPT], env=environment, stdout=subprocess.PIPE, text=True)
+    url = starter.stdout.readline().strip()
+    assert answers(url)
+
+    starter.send_signal(number)
+    starter.communicate()
+
+    wait_for(lambda: not answers(url))
+
+
+def answers(url):
+    try:
+        urllib.request.urlopen(f"{url}/_ministack/health", timeout=2).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,100 @@
+//! Everything the emulator holds.
+
+use std::collections::BTreeMap;
+
+use crate::clock::Timestamp;
+use crate::database::{Context, Database};
+use crate::deploy_request::View;
+use crate::error::ApiError;
+use crate::faults::Faults;
+use crate::journal::Journal;
+use crate::rate_limit::RateLimits;
+use crate::settings::Settings;
+use crate::storage::Storage;
+use crate::token::Token;
+
+/// The state of the emulator.
+pub struct World {
+    pub settings: Settings,
+    pub organizations: BTreeMap<String, Organization>,
+    /// By their IDs.
+    pub tokens: BTreeMap<String, Token>,
+    pub faults: Faults,
+    pub journal: Journal,
+    pub rate_limits: RateLimits,
+    pub storage: Box<dyn Storage>,
+    /// The time up to which everything has happened.
+    pub now: Timestamp,
+}
+
+/// An organization.
+#[derive(Debug)]
+pub struct Organization {
+    pub id: String,
+    pub name: String,
+    pub created_at: Timestamp,
+    pub databases: BTreeMap<String, Database>,
+}
+
+impl World {
+    pub fn new(settings: Settings, storage: Box<dyn Storage>, now: Timestamp) -> Self {
+        Self {
+            settings,
+            organizations: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            faults: Faults::default(),
+            journal: Journal::default(),
+            rate_limits: RateLimits::default(),
+            storage,
+            now,
+        }
+    }
+
+    /// Lets everything happen that is due until `now`.
+    pub fn advance(&mut self, now: Timestamp) {
+        let now = now.max(self.now);
+        for organization in self.organizations.values_mut() {
+            for database in organization.databases.values_mut() {
+                let mut cx = Context {
+                    organization: database.organization.clone(),
+                    database: database.name.clone(),
+                    storage: &mut *self.storage,
+                    journal: &mut self.journal,
+                    settings: &self.settings,
+                    now: self.now,
+                };
+                database.advance(now, &mut cx);
+            }
+        }
+        self.now = now;
+    }
+
+    /// A database and what work in it needs.
+    ///
+    /// # Errors
+    /// Not found.
+    pub fn database(
+        &mut self,
+        organization: &str,
+        database: &str,
+    ) -> Result<(&mut Database, Context<'_>), ApiError> {
+        let found = self.organizations.get_mut(organization).and_then(|o| o.databases.get_mut(database));
+        let found = found.ok_or_else(ApiError::not_found)?;
+        let cx = Context {
+            organization: organization.to_owned(),
+            database: database.to_owned(),
+            storage: &mut *self.storage,
+            journal: &mut self.journal,
+            settings: &self.settings,
+            now: self.now,
+        };
+        Ok((found, cx))
+    }
+}
+
+impl Database {
+    /// The bodies of this database's deploy requests.
+    pub fn view<'a>(&'a self, cx: &'a Context<'_>) -> View<'a> {
+        View { database: self, settings: cx.settings, now: cx.now }
+    }
+}

@@ -1,0 +1,175 @@
+"""What a test of a release starts from and looks at."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Callable, Iterator
+
+from harness import Environment, LocalAws, PlanetScale, push_image
+from harness.lightsail import Lightsail
+
+ORGANIZATION = "my-organization"
+DATABASE = "bookings_api"
+REPOSITORY = "bookings-api"
+
+# None of them is real; each is searched for in histories and logs.
+TOKEN = {"id": "emulatortokn", "token": "pscale_tkn_only_for_the_emulator"}
+CONNECTION_STRINGS = {
+    "qa": "mysql://emulated:only-for-the-emulator-qa@127.0.0.1/bookings_api",
+    "prod": "mysql://emulated:only-for-the-emulator-prod@127.0.0.1/bookings_api",
+}
+SECRETS = [TOKEN["token"], "only-for-the-emulator-qa", "only-for-the-emulator-prod"]
+
+HOTELS = """
+CREATE TABLE hotels (
+  id INT UNSIGNED PRIMARY KEY AUTO_INCREMENT,
+  name VARCHAR(50) NOT NULL,
+  address VARCHAR(50) NOT NULL,
+  stars FLOAT(2) UNSIGNED
+)
+"""
+ADD_DESCRIPTION = "ALTER TABLE hotels ADD description VARCHAR(400)"
+DROP_STARS = "ALTER TABLE hotels DROP COLUMN stars"
+
+
+@dataclass
+class Ended:
+    """A release that ended."""
+
+    arn: str
+    status: str
+    outcome: str
+    states: list[str]
+    report: dict[str, Any]
+
+
+@dataclass
+class Stage:
+    """Both environments, the two emulators and the repository."""
+
+    aws: LocalAws
+    qa: Environment
+    prod: Environment
+    started: list[tuple[Environment, str]] = field(default_factory=list)
+
+    def set(self) -> None:
+        """Every emulator without faults; `dev` and `main` with the same schema; every secret filled."""
+        self.planetscale = PlanetScale(self.aws, ORGANIZATION, DATABASE)
+        self.lightsail = Lightsail(self.aws)
+        self.planetscale.reset(schema=HOTELS, token=TOKEN)
+        self.lightsail.clear()
+        self.aws.deliver_image_events("once")
+        self.aws.put_secret("bookings-api/prod/planetscale", json.dumps(TOKEN))
+        self._present = {
+            environment.stack_name: {execution["executionArn"] for execution in environment.executions()}
+            for environment in (self.qa, self.prod)
+        }
+
+    def clear(self) -> None:
+        """Nothing of this test goes on into the next one."""
+        self.lightsail.clear()
+        self.planetscale.clear_faults()
+        client = self.aws.client("stepfunctions")
+        for environment in (self.qa, self.prod):
+            for execution in environment.executions():
+                if execution["status"] == "RUNNING":
+                    client.stop_execution(executionArn=execution["executionArn"])
+            self._settle(environment)
+
+    def push(self, environment: str, **image: Any) -> str:
+        """Push a new image as CodeBuild does: its commit tag first, the moving tag last."""
+        commit = secrets.token_hex(20)
+        return push_image(self.aws, REPOSITORY, [commit, environment], unique=True, **image)
+
+    def push_only_moving_tag(self, environment: str) -> str:
+        return push_image(self.aws, REPOSITORY, [environment], unique=True)
+
+    def fill_connection_strings(self) -> None:
+        for name, value in CONNECTION_STRINGS.items():
+            self.aws.put_secret(f"bookings-api/{name}/connection-string", value)
+
+    def release(self, environment: Environment, **image: Any) -> Ended:
+        """Push a new image, and wait for the release that the push starts."""
+        digest = self.push(self._name(environment), **image)
+        return self.ended(environment, digest)
+
+    def executions_of(self, environment: Environment, digest: str) -> list[dict[str, Any]]:
+        """The executions that release this digest, the newest first."""
+        short = digest.removeprefix("sha256:")[:12]
+        return [execution for execution in environment.executions() if short in execution["name"]]
+
+    def ended(self, environment: Environment, digest: str, within_seconds: float = 90) -> Ended:
+        """The release of this digest, once it has ended."""
+        found = self.until(lambda: self.executions_of(environment, digest), "an execution", within_seconds)
+        arn = found[0]["executionArn"]
+        execution = environment.wait_for_execution(arn, within_seconds=within_seconds)
+        return Ended(
+            arn=arn,
+            status=execution["status"],
+            outcome=environment.end_state(arn),
+            states=environment.states(arn),
+            report=self.report(environment, arn),
+        )
+
+    def report(self, environment: Environment, arn: str) -> dict[str, Any]:
+        """The record of a release."""
+        name = arn.rsplit(":", 1)[1]
+        found = [record for record in environment.records() if record["kind"] == "release" and name in record["id"]]
+        assert len(found) == 1, f"{name} is recorded {len(found)} times"
+        return json.loads(found[0]["report"])
+
+    def lock(self, environment: Environment) -> str | None:
+        """The execution that holds the environment's lock."""
+        return next((record["holder"] for record in environment.records() if record["kind"] == "lock"), None)
+
+    def notifications(self, environment: Environment, ended: Ended) -> list[str]:
+        """The messages about a release."""
+        return [
+            note["message"]
+            for note in environment.notifications()
+            if isinstance(note["message"], str) and ended.arn in note["message"]
+        ]
+
+    def until(self, found: Callable[[], Any], what: str, within_seconds: float = 60) -> Any:
+        """What `found` returns, as soon as it is something."""
+        deadline = time.monotonic() + within_seconds
+        while time.monotonic() < deadline:
+            if value := found():
+                return value
+            time.sleep(0.1)
+        raise TimeoutError(f"no {what} after {within_seconds:.0f} s")
+
+    def wait_for_state(self, environment: Environment, digest: str, state: str) -> str:
+        """The ARN of the release of this digest, as soon as it has entered this state."""
+
+        def entered() -> str | None:
+            for execution in self.executions_of(environment, digest):
+                if state in environment.states(execution["executionArn"]):
+                    return execution["executionArn"]
+            return None
+
+        return self.until(entered, f"execution in {state}")
+
+    @contextmanager
+    def settings(self, environment: Environment, function: str, **variables: str) -> Iterator[None]:
+        """Other environment variables of a function, as other parameters of the stack would set them."""
+        client = self.aws.client("lambda")
+        name = f"{environment.stack_name}-{function}"
+        before = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        client.update_function_configuration(FunctionName=name, Environment={"Variables": {**before, **variables}})
+        try:
+            yield
+        finally:
+            client.update_function_configuration(FunctionName=name, Environment={"Variables": before})
+
+    def _name(self, environment: Environment) -> str:
+        return "qa" if environment is self.qa else "prod"
+
+    def _settle(self, environment: Environment) -> None:
+        table = environment.outputs["TableName"]
+        client = self.aws.client("dynamodb")
+        client.delete_item(TableName=table, Key={"kind": {"S": "lock"}, "id": {"S": "lock"}})
