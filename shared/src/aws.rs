@@ -6,6 +6,7 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use serde_json::Value;
 
 use crate::{Error, text};
 
@@ -23,9 +24,21 @@ pub async fn config() -> SdkConfig {
         .await
 }
 
-/// The error code of an AWS answer, such as `ImageNotFoundException`; none when there was no answer.
-pub fn code<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> Option<&str> {
-    error.as_service_error().and_then(|error| error.code())
+/// The error type of an AWS answer, such as `ImageNotFoundException`; none when there was no answer.
+///
+/// It is read from the answer itself: a body of Lightsail seen live carries `__type` beside a `code` of its own, such
+/// as `NameExists`, and the SDK takes the `code` for the type.
+pub fn code<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> Option<String> {
+    let named = error.raw_response().and_then(|response| {
+        let body: Option<Value> = response.body().bytes().and_then(|body| serde_json::from_slice(body).ok());
+        let name = response.headers().get("x-amzn-errortype").map(str::to_owned);
+        name.or_else(|| body?["__type"].as_str().map(str::to_owned))
+    });
+    let known = error.as_service_error().and_then(|error| error.code()).map(str::to_owned);
+    let name = named.or(known)?;
+    // `com.amazonaws.lightsail#NotFoundException:http://…` in its longest form.
+    let name = name.rsplit('#').next()?.split(':').next()?;
+    Some(name.to_owned())
 }
 
 /// The message of an AWS answer.
@@ -44,7 +57,7 @@ where
     let message = text::shorten(message(error), 1_000);
     let message = message.trim_end_matches('.');
     let server = error.raw_response().is_some_and(|response| response.status().as_u16() >= 500);
-    if server || is_throttling(code) {
+    if server || is_throttling(&code) {
         Error::Retryable(format!("{call} answered {code}: {message}."))
     } else if code.contains("AccessDenied") {
         Error::Misconfigured(format!(

@@ -42,7 +42,7 @@ async fn describe(
 ) -> Result<Option<Described>, Error> {
     let answer = match client.describe_images().repository_name(repository).image_ids(image).send().await {
         Ok(answer) => answer,
-        Err(error) if aws::code(&error) == Some("ImageNotFoundException") => return Ok(None),
+        Err(error) if aws::code(&error).as_deref() == Some("ImageNotFoundException") => return Ok(None),
         Err(error) => return Err(aws::failed(&format!("ecr:DescribeImages of {repository}"), &error)),
     };
     let Some(detail) = answer.image_details().first() else { return Ok(None) };

@@ -27,7 +27,7 @@ pub async fn read(client: &Client, arn: &str, fill: &str) -> Result<SecretString
             .filter(|text| !text.trim().is_empty())
             .map(SecretString::from)
             .ok_or_else(empty),
-        Err(error) if aws::code(&error) == Some("ResourceNotFoundException") => Err(empty()),
+        Err(error) if aws::code(&error).as_deref() == Some("ResourceNotFoundException") => Err(empty()),
         Err(error) => Err(aws::failed(&format!("secretsmanager:GetSecretValue of {}", name(arn)), &error)),
     }
 }

@@ -9,8 +9,7 @@ import sys
 import time
 from dataclasses import dataclass
 
-from harness import Environment, LocalAws, PlanetScale, emulator, install, push_image
-from harness.lightsail import Lightsail
+from harness import Environment, Lightsail, LocalAws, PlanetScale, emulator, install, push_image
 from harness.processes import ProcessFailed
 from rich.console import Console
 from rich.table import Table

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Callable, Iterator
 
-from harness import Environment, LocalAws, PlanetScale, push_image
-from harness.lightsail import Lightsail
+from harness import Environment, Lightsail, LocalAws, PlanetScale, push_image
 
 ORGANIZATION = "my-organization"
 DATABASE = "bookings_api"

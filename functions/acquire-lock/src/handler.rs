@@ -55,7 +55,7 @@ impl Context {
     async fn runs(&self, execution: &str) -> Result<bool, Error> {
         match self.sfn.describe_execution().execution_arn(execution).send().await {
             Ok(answer) => Ok(matches!(answer.status().as_str(), "RUNNING" | "PENDING_REDRIVE")),
-            Err(error) if aws::code(&error) == Some("ExecutionDoesNotExist") => Ok(false),
+            Err(error) if aws::code(&error).as_deref() == Some("ExecutionDoesNotExist") => Ok(false),
             Err(error) => Err(aws::failed(&format!("states:DescribeExecution of {execution}"), &error)),
         }
     }

@@ -118,7 +118,7 @@ impl Context {
             Ok(answer) => {
                 answer.container_services.and_then(|services| services.into_iter().next()).ok_or_else(missing)
             }
-            Err(error) if aws::code(&error) == Some("NotFoundException") => Err(missing()),
+            Err(error) if aws::code(&error).as_deref() == Some("NotFoundException") => Err(missing()),
             Err(error) => Err(aws::failed(&format!("lightsail:GetContainerServices of {name}"), &error)),
         }
     }
@@ -219,7 +219,7 @@ fn report(
 /// Lightsail's refusals that are for good are the release's own; everything else is as for any call.
 fn refused(service: &str, error: &SdkError<CreateContainerServiceDeploymentError>) -> Error {
     let call = format!("lightsail:CreateContainerServiceDeployment on {service}");
-    match aws::code(error) {
+    match aws::code(error).as_deref() {
         Some("InvalidInputException" | "NotFoundException") => {
             Error::ContainersRefused(format!("{call} was refused: {}", aws::message(error)))
         }

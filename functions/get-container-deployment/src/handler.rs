@@ -41,7 +41,7 @@ pub struct Output {
 pub async fn handle(context: &Context, Input { release, version, waited }: Input) -> Result<Output, Error> {
     let service = &release.service;
     let answer = context.lightsail.get_container_service_deployments().service_name(service).send().await;
-    let answer = answer.map_err(|error| match aws::code(&error) {
+    let answer = answer.map_err(|error| match aws::code(&error).as_deref() {
         Some("NotFoundException") => {
             Error::ContainersRefused(format!("The container service {service} does not exist any more."))
         }

@@ -80,7 +80,7 @@ impl Context {
     async fn policy(&self, repository: &str) -> Result<Option<String>, Error> {
         match self.ecr.get_repository_policy().repository_name(repository).send().await {
             Ok(answer) => Ok(answer.policy_text),
-            Err(error) if is_gone(aws::code(&error)) => Ok(None),
+            Err(error) if is_gone(aws::code(&error).as_deref()) => Ok(None),
             Err(error) => Err(aws::failed(&format!("ecr:GetRepositoryPolicy of {repository}"), &error)),
         }
     }
@@ -96,7 +96,7 @@ impl Context {
     async fn delete(&self, repository: &str) -> Result<(), Error> {
         match self.ecr.delete_repository_policy().repository_name(repository).send().await {
             Ok(_) => Ok(()),
-            Err(error) if is_gone(aws::code(&error)) => Ok(()),
+            Err(error) if is_gone(aws::code(&error).as_deref()) => Ok(()),
             Err(error) => Err(aws::failed(&format!("ecr:DeleteRepositoryPolicy of {repository}"), &error)),
         }
     }

@@ -81,7 +81,7 @@ impl Context {
         let because = match started {
             Ok(_) => "The release was started.",
             // The same event was delivered before.
-            Err(error) if aws::code(&error) == Some("ExecutionAlreadyExists") => {
+            Err(error) if aws::code(&error).as_deref() == Some("ExecutionAlreadyExists") => {
                 "The release was started before."
             }
             Err(error) => return Err(aws::failed(&format!("states:StartExecution of {machine}"), &error)),
@@ -135,7 +135,9 @@ impl Context {
                 "ABORTED" => HolderState::Stopped,
                 _ => HolderState::Ended,
             }),
-            Err(error) if aws::code(&error) == Some("ExecutionDoesNotExist") => Ok(HolderState::Ended),
+            Err(error) if aws::code(&error).as_deref() == Some("ExecutionDoesNotExist") => {
+                Ok(HolderState::Ended)
+            }
             Err(error) => Err(aws::failed(&format!("states:DescribeExecution of {execution}"), &error)),
         }
     }

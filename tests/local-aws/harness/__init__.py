@@ -8,5 +8,6 @@ from harness.images import push_image
 from harness.install import build, install
 from harness.lightsail import Lightsail
 from harness.local_aws import LocalAws, emulator
+from harness.planetscale import PlanetScale
 
-__all__ = ["Environment", "Lightsail", "LocalAws", "build", "emulator", "install", "push_image"]
+__all__ = ["Environment", "Lightsail", "LocalAws", "PlanetScale", "build", "emulator", "install", "push_image"]

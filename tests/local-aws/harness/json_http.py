@@ -30,6 +30,9 @@ class JsonApi:
     def put(self, path: str, body: Any = None) -> Any:
         return self._call("PUT", path, {} if body is None else body)
 
+    def patch(self, path: str, body: Any) -> Any:
+        return self._call("PATCH", path, body)
+
     def delete(self, path: str) -> Any:
         return self._call("DELETE", path, None)
 

@@ -111,7 +111,11 @@ impl Context<'_> {
 
 /// Twelve letters and digits, as PlanetScale's IDs have.
 pub fn new_id() -> String {
-    std::iter::repeat_with(|| fastrand::char('0'..='z')).filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).take(12).collect()
+    std::iter::repeat_with(|| fastrand::char('0'..='z'))
+        .filter(char::is_ascii_alphanumeric)
+        .map(|c| c.to_ascii_lowercase())
+        .take(12)
+        .collect()
 }
 
 /// Why a script was refused.
@@ -143,8 +147,7 @@ impl Database {
 
     /// The schema of a branch.
     pub fn schema(&self, branch: &str, storage: &dyn Storage) -> Result<Schema, StorageError> {
-        let branch =
-            self.branch(branch).ok_or_else(|| StorageError::UnknownBranch(branch.to_owned()))?;
+        let branch = self.branch(branch).ok_or_else(|| StorageError::UnknownBranch(branch.to_owned()))?;
         schema_of(storage, &branch.id)
     }
 

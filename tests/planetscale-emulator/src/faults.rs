@@ -80,9 +80,10 @@ impl Fault {
     fn is_for(&self, method: &str, path: &str) -> bool {
         let matches_end = |pattern: &str| {
             let mut segments = path.trim_matches('/').rsplit('/');
-            pattern.trim_matches('/').rsplit('/').all(|wanted| {
-                segments.next().is_some_and(|segment| wanted == "*" || wanted == segment)
-            })
+            pattern
+                .trim_matches('/')
+                .rsplit('/')
+                .all(|wanted| segments.next().is_some_and(|segment| wanted == "*" || wanted == segment))
         };
         self.method.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
             && self.path.as_deref().is_none_or(matches_end)

@@ -72,7 +72,8 @@ impl Storage for Memory {
     }
 
     fn execute(&mut self, branch: &BranchId, statement: &str) -> Result<(), StorageError> {
-        let schema = self.branches.get_mut(branch).ok_or_else(|| StorageError::UnknownBranch(branch.clone()))?;
+        let schema =
+            self.branches.get_mut(branch).ok_or_else(|| StorageError::UnknownBranch(branch.clone()))?;
         Ok(schema.run(&Script::parse(statement)?)?)
     }
 }

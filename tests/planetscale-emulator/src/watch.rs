@@ -18,7 +18,8 @@ use crate::server::Interruption;
 use crate::token::presented_id;
 
 const DATABASE_PATTERN: &str = "/v1/organizations/{organization}/databases/{database}/";
-const PAGE: &str = "<!DOCTYPE html><html><head><title>Error</title></head><body><h1>Something went wrong</h1></body></html>";
+const PAGE: &str =
+    "<!DOCTYPE html><html><head><title>Error</title></head><body><h1>Something went wrong</h1></body></html>";
 
 pub async fn watch(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let method = request.method().to_string();

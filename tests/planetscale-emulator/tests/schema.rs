@@ -25,29 +25,54 @@ fn schema(sql: &[&str]) -> Schema {
 fn a_change_is_written_as_one_alter_with_names_in_backticks() {
     let changes = [
         ("ADD stars FLOAT(2) UNSIGNED", "ADD COLUMN `stars` float unsigned", false),
-        ("ADD a INT NOT NULL DEFAULT -1 COMMENT 'it''s'", "ADD COLUMN `a` int NOT NULL DEFAULT '-1' COMMENT 'it''s'", false),
+        (
+            "ADD a INT NOT NULL DEFAULT -1 COMMENT 'it''s'",
+            "ADD COLUMN `a` int NOT NULL DEFAULT '-1' COMMENT 'it''s'",
+            false,
+        ),
         ("ADD a BOOL FIRST", "ADD COLUMN `a` tinyint(1) FIRST", false),
         ("ADD a BIGINT(20) AFTER name", "ADD COLUMN `a` bigint AFTER `name`", false),
         ("ADD (a INT, b INT)", "ADD COLUMN `a` int, ADD COLUMN `b` int", false),
         ("ADD a JSON DEFAULT (json_array())", "ADD COLUMN `a` json DEFAULT (json_array())", false),
-        ("ADD a DATETIME(3) DEFAULT NOW(3) ON UPDATE NOW(3)",
-            "ADD COLUMN `a` datetime(3) DEFAULT CURRENT_TIMESTAMP(3) ON UPDATE CURRENT_TIMESTAMP(3)", false),
-        ("ADD a INT AS (price * 2) STORED", "ADD COLUMN `a` int GENERATED ALWAYS AS (`price` * 2) STORED", false),
+        (
+            "ADD a DATETIME(3) DEFAULT NOW(3) ON UPDATE NOW(3)",
+            "ADD COLUMN `a` datetime(3) DEFAULT CURRENT_TIMESTAMP(3) ON UPDATE CURRENT_TIMESTAMP(3)",
+            false,
+        ),
+        (
+            "ADD a INT AS (price * 2) STORED",
+            "ADD COLUMN `a` int GENERATED ALWAYS AS (`price` * 2) STORED",
+            false,
+        ),
         ("DROP COLUMN name", "DROP COLUMN `name`", true),
         ("DROP town", "DROP KEY `by_town`, DROP COLUMN `town`", true),
-        ("RENAME COLUMN name TO title", "DROP COLUMN `name`, ADD COLUMN `title` varchar(50) NOT NULL AFTER `id`", true),
+        (
+            "RENAME COLUMN name TO title",
+            "DROP COLUMN `name`, ADD COLUMN `title` varchar(50) NOT NULL AFTER `id`",
+            true,
+        ),
         ("CHANGE name name VARCHAR(80) NOT NULL", "MODIFY COLUMN `name` varchar(80) NOT NULL", false),
         ("MODIFY name VARCHAR(40) NOT NULL", "MODIFY COLUMN `name` varchar(40) NOT NULL", true),
         ("MODIFY name TEXT NOT NULL", "MODIFY COLUMN `name` text NOT NULL", false),
         ("MODIFY name INT NOT NULL", "MODIFY COLUMN `name` int NOT NULL", true),
-        ("MODIFY id BIGINT UNSIGNED AUTO_INCREMENT", "MODIFY COLUMN `id` bigint unsigned NOT NULL AUTO_INCREMENT", false),
+        (
+            "MODIFY id BIGINT UNSIGNED AUTO_INCREMENT",
+            "MODIFY COLUMN `id` bigint unsigned NOT NULL AUTO_INCREMENT",
+            false,
+        ),
         ("MODIFY id INT AUTO_INCREMENT", "MODIFY COLUMN `id` int NOT NULL AUTO_INCREMENT", true),
         ("MODIFY price DECIMAL(10,2)", "MODIFY COLUMN `price` decimal(10,2)", false),
         ("MODIFY price DECIMAL(8,1)", "MODIFY COLUMN `price` decimal(8,1)", true),
-        ("MODIFY kind ENUM('a','b','c') NOT NULL DEFAULT 'a'",
-            "MODIFY COLUMN `kind` enum('a','b','c') NOT NULL DEFAULT 'a'", false),
-        ("MODIFY kind ENUM('b','a') NOT NULL DEFAULT 'a'",
-            "MODIFY COLUMN `kind` enum('b','a') NOT NULL DEFAULT 'a'", true),
+        (
+            "MODIFY kind ENUM('a','b','c') NOT NULL DEFAULT 'a'",
+            "MODIFY COLUMN `kind` enum('a','b','c') NOT NULL DEFAULT 'a'",
+            false,
+        ),
+        (
+            "MODIFY kind ENUM('b','a') NOT NULL DEFAULT 'a'",
+            "MODIFY COLUMN `kind` enum('b','a') NOT NULL DEFAULT 'a'",
+            true,
+        ),
         ("MODIFY town VARCHAR(50) AFTER id", "MODIFY COLUMN `town` varchar(50) AFTER `id`", false),
         ("MODIFY made TIMESTAMP NULL DEFAULT NULL FIRST", "MODIFY COLUMN `made` timestamp NULL FIRST", false),
         ("ALTER town SET DEFAULT 'here'", "MODIFY COLUMN `town` varchar(50) DEFAULT 'here'", false),
@@ -60,17 +85,32 @@ fn a_change_is_written_as_one_alter_with_names_in_backticks() {
         ("DROP INDEX by_town", "DROP KEY `by_town`", false),
         ("RENAME INDEX by_town TO town", "DROP KEY `by_town`, ADD KEY `town` (`town`)", false),
         ("ALTER INDEX by_town INVISIBLE", "DROP KEY `by_town`, ADD KEY `by_town` (`town`) INVISIBLE", false),
-        ("DROP PRIMARY KEY, MODIFY id INT UNSIGNED NOT NULL, ADD PRIMARY KEY (id, name)",
-            "DROP PRIMARY KEY, MODIFY COLUMN `id` int unsigned NOT NULL, ADD PRIMARY KEY (`id`,`name`)", false),
-        ("ADD CONSTRAINT positive CHECK (price >= 0 AND name <> '')",
-            "ADD CONSTRAINT `positive` CHECK (`price` >= 0 AND `name` <> '')", false),
-        ("ADD KEY k (town, name), ADD CONSTRAINT f FOREIGN KEY (town) REFERENCES towns (name) ON DELETE CASCADE",
-            "ADD KEY `k` (`town`,`name`), ADD CONSTRAINT `f` FOREIGN KEY (`town`) REFERENCES `towns` (`name`) ON DELETE CASCADE", false),
+        (
+            "DROP PRIMARY KEY, MODIFY id INT UNSIGNED NOT NULL, ADD PRIMARY KEY (id, name)",
+            "DROP PRIMARY KEY, MODIFY COLUMN `id` int unsigned NOT NULL, ADD PRIMARY KEY (`id`,`name`)",
+            false,
+        ),
+        (
+            "ADD CONSTRAINT positive CHECK (price >= 0 AND name <> '')",
+            "ADD CONSTRAINT `positive` CHECK (`price` >= 0 AND `name` <> '')",
+            false,
+        ),
+        (
+            "ADD KEY k (town, name), ADD CONSTRAINT f FOREIGN KEY (town) REFERENCES towns (name) ON DELETE CASCADE",
+            "ADD KEY `k` (`town`,`name`), ADD CONSTRAINT `f` FOREIGN KEY (`town`) REFERENCES `towns` (`name`) ON DELETE CASCADE",
+            false,
+        ),
         ("COMMENT = 'things'", "COMMENT 'things'", false),
-        ("CONVERT TO CHARACTER SET latin1",
-            "MODIFY COLUMN `name` varchar(50) NOT NULL, CHARSET latin1 COLLATE latin1_swedish_ci", true),
-        ("ADD a INT, DROP COLUMN price, ADD KEY (a)",
-            "DROP COLUMN `price`, ADD COLUMN `a` int, ADD KEY `a` (`a`)", true),
+        (
+            "CONVERT TO CHARACTER SET latin1",
+            "MODIFY COLUMN `name` varchar(50) NOT NULL, CHARSET latin1 COLLATE latin1_swedish_ci",
+            true,
+        ),
+        (
+            "ADD a INT, DROP COLUMN price, ADD KEY (a)",
+            "DROP COLUMN `price`, ADD COLUMN `a` int, ADD KEY `a` (`a`)",
+            true,
+        ),
     ];
     for (change, clauses, can_drop_data) in changes {
         let from = schema(&[TABLE]);
@@ -103,7 +143,9 @@ fn the_statements_of_a_difference_make_it_disappear_both_ways() {
         for (from, to) in [(&base, &changed), (&changed, &base)] {
             let mut moved = from.clone();
             for step in diff(from, to) {
-                moved.run(&Script::parse(&step.statement).unwrap()).unwrap_or_else(|e| panic!("{}: {e}", step.statement));
+                moved
+                    .run(&Script::parse(&step.statement).unwrap())
+                    .unwrap_or_else(|e| panic!("{}: {e}", step.statement));
             }
             assert_eq!(&moved, to, "{change}");
         }
@@ -151,11 +193,17 @@ fn what_is_printed_is_read_back_the_same() {
 #[test]
 fn spelling_is_no_difference() {
     let pairs = [
-        ("id INTEGER(11) PRIMARY KEY, a BOOLEAN", "`id` int not null, `a` tinyint(1) default null, primary key (`id`)"),
+        (
+            "id INTEGER(11) PRIMARY KEY, a BOOLEAN",
+            "`id` int not null, `a` tinyint(1) default null, primary key (`id`)",
+        ),
         ("id INT PRIMARY KEY, a NUMERIC DEFAULT 1", "id int primary key, a decimal(10,0) default '1'"),
         ("id INT PRIMARY KEY, a VARCHAR(5) UNIQUE", "id int primary key, a varchar(5), unique key a (a)"),
         ("id SERIAL PRIMARY KEY", "id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT UNIQUE PRIMARY KEY"),
-        ("id INT PRIMARY KEY, a TIMESTAMP DEFAULT NOW()", "id INT PRIMARY KEY, a TIMESTAMP NULL DEFAULT CURRENT_TIMESTAMP()"),
+        (
+            "id INT PRIMARY KEY, a TIMESTAMP DEFAULT NOW()",
+            "id INT PRIMARY KEY, a TIMESTAMP NULL DEFAULT CURRENT_TIMESTAMP()",
+        ),
         ("id INT PRIMARY KEY, CHECK(id>0)", "id INT PRIMARY KEY, CONSTRAINT t_chk_1 CHECK ( `id` > 0 )"),
         ("id INT PRIMARY KEY, a TEXT CHARACTER SET utf8mb4", "id INT PRIMARY KEY, a TEXT"),
     ];
@@ -170,9 +218,12 @@ fn spelling_is_no_difference() {
 fn tables_that_come_and_go_are_operations_of_their_own() {
     let from = schema(&["CREATE TABLE b (id INT PRIMARY KEY); CREATE TABLE c (id INT PRIMARY KEY)"]);
     let to = schema(&["CREATE TABLE a (id INT PRIMARY KEY); CREATE TABLE c (id BIGINT PRIMARY KEY)"]);
-    let found: Vec<(String, Operation, bool)> =
-        diff(&from, &to).into_iter().map(|change| (change.table, change.operation, change.can_drop_data)).collect();
-    let expected = [("a", Operation::Create, false), ("b", Operation::Drop, true), ("c", Operation::Alter, false)];
+    let found: Vec<(String, Operation, bool)> = diff(&from, &to)
+        .into_iter()
+        .map(|change| (change.table, change.operation, change.can_drop_data))
+        .collect();
+    let expected =
+        [("a", Operation::Create, false), ("b", Operation::Drop, true), ("c", Operation::Alter, false)];
     assert_eq!(found, expected.map(|(table, operation, loses)| (table.to_owned(), operation, loses)));
 }
 

@@ -118,7 +118,11 @@ pub async fn enable_safe_migrations(State(app): State<Arc<App>>, caller: Caller,
     set_safe_migrations(&app, &caller, path, true)
 }
 
-pub async fn disable_safe_migrations(State(app): State<Arc<App>>, caller: Caller, path: BranchPath) -> Answer {
+pub async fn disable_safe_migrations(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    path: BranchPath,
+) -> Answer {
     set_safe_migrations(&app, &caller, path, false)
 }
 

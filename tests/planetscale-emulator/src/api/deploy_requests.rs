@@ -85,7 +85,8 @@ impl Filter {
         let within = |range: &Option<String>, from: Option<Timestamp>, to: Option<Timestamp>| {
             let Some(range) = range else { return true };
             let (first, last) = range.split_once("..").unwrap_or((range, range));
-            let starts_in_time = Timestamp::parse(last).is_none_or(|last| from.is_some_and(|from| from <= last));
+            let starts_in_time =
+                Timestamp::parse(last).is_none_or(|last| from.is_some_and(|from| from <= last));
             let ends_in_time = Timestamp::parse(first).is_none_or(|first| to.is_none_or(|to| to >= first));
             from.is_some() && starts_in_time && ends_in_time
         };
@@ -154,7 +155,8 @@ pub async fn diff(State(app): Shared, caller: Caller, path: RequestPath) -> Answ
     let access: Vec<&str> = access.iter().map(String::as_str).collect();
     read(&app, &caller, path, &access, |_, request, _| {
         let operations = request.verdict.operations.iter();
-        let bodies = operations.map(|operation| statement_body(&operation.diff.table, &operation.diff.statement));
+        let bodies =
+            operations.map(|operation| statement_body(&operation.diff.table, &operation.diff.statement));
         Ok(json!({"data": bodies.collect::<Vec<_>>()}))
     })
 }
@@ -191,7 +193,12 @@ pub struct Update {
 }
 
 /// Closes a request: the only update there is.
-pub async fn close(State(app): Shared, caller: Caller, path: RequestPath, Body(update): Body<Update>) -> Answer {
+pub async fn close(
+    State(app): Shared,
+    caller: Caller,
+    path: RequestPath,
+    Body(update): Body<Update>,
+) -> Answer {
     act(&app, &caller, path, |database, number, actor, cx| match update.state.as_deref() {
         Some("closed") => database.close(number, actor, cx),
         _ => Err(ApiError::invalid_params("state must be \"closed\"")),
@@ -205,7 +212,12 @@ pub struct Deploy {
     strategy: Option<Strategy>,
 }
 
-pub async fn deploy(State(app): Shared, caller: Caller, path: RequestPath, Body(deploy): Body<Deploy>) -> Answer {
+pub async fn deploy(
+    State(app): Shared,
+    caller: Caller,
+    path: RequestPath,
+    Body(deploy): Body<Deploy>,
+) -> Answer {
     let strategy = deploy.strategy.unwrap_or(Strategy::Serial);
     act(&app, &caller, path, |database, number, actor, cx| {
         database.deploy(number, deploy.instant_ddl, strategy, actor, cx)
@@ -241,7 +253,12 @@ pub struct Switch {
     enable: bool,
 }
 
-pub async fn auto_apply(State(app): Shared, caller: Caller, path: RequestPath, Body(to): Body<Switch>) -> Answer {
+pub async fn auto_apply(
+    State(app): Shared,
+    caller: Caller,
+    path: RequestPath,
+    Body(to): Body<Switch>,
+) -> Answer {
     act(&app, &caller, path, |database, number, _, cx| database.set_auto_cutover(number, to.enable, cx))
 }
 

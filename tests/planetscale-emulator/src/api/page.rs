@@ -57,7 +57,8 @@ impl Paging {
 
 fn page_url(caller: &Caller, page: usize, per_page: usize) -> String {
     let (path, query) = caller.uri.split_once('?').unwrap_or((&caller.uri, ""));
-    let is_other = |pair: &&str| !pair.is_empty() && !pair.starts_with("page=") && !pair.starts_with("per_page=");
+    let is_other =
+        |pair: &&str| !pair.is_empty() && !pair.starts_with("page=") && !pair.starts_with("per_page=");
     let mut pairs: Vec<String> = query.split('&').filter(is_other).map(str::to_owned).collect();
     pairs.push(format!("page={page}"));
     pairs.push(format!("per_page={per_page}"));

@@ -62,11 +62,7 @@ struct PutDatabase {
     recently_used_tables: Option<BTreeSet<String>>,
 }
 
-async fn put_database(
-    State(app): Shared,
-    Path((organization, name)): DatabasePath,
-    body: Bytes,
-) -> Answer {
+async fn put_database(State(app): Shared, Path((organization, name)): DatabasePath, body: Bytes) -> Answer {
     let put: PutDatabase = read(&body)?;
     let mut world = app.world();
     let is_new = world.database(&organization, &name).is_err();
@@ -243,11 +239,7 @@ struct RunSql {
     force: bool,
 }
 
-async fn run_sql(
-    State(app): Shared,
-    Path((organization, name, branch)): BranchPath,
-    body: Bytes,
-) -> Answer {
+async fn run_sql(State(app): Shared, Path((organization, name, branch)): BranchPath, body: Bytes) -> Answer {
     let run: RunSql = read(&body)?;
     let mut world = app.world();
     let (found, mut cx) = database(&mut world, &organization, &name)?;

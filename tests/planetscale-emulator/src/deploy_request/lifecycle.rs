@@ -104,7 +104,8 @@ impl Database {
     fn look_at_queue(&mut self, cx: &Context<'_>) {
         for index in 0..self.deploy_requests.len() {
             let request = &self.deploy_requests[index];
-            let is_paused = self.branch(&request.into_branch).is_some_and(|branch| branch.queue_pause.is_some());
+            let is_paused =
+                self.branch(&request.into_branch).is_some_and(|branch| branch.queue_pause.is_some());
             let waits = is_paused || self.deploy_requests.iter().any(|other| request.is_behind(other));
             let free_since = match (request.state, waits) {
                 (State::Queued, false) => request.queue_free_since.or(Some(cx.now)),
@@ -187,7 +188,9 @@ impl Database {
                 verdict.operations = changes.into_iter().map(operation).collect();
                 verdict.deployable = tables <= MAX_TABLES;
                 if !verdict.deployable {
-                    let error = format!("A deploy request can change {MAX_TABLES} tables; this one changes {tables}.");
+                    let error = format!(
+                        "A deploy request can change {MAX_TABLES} tables; this one changes {tables}."
+                    );
                     verdict.check_errors = Some(error);
                 }
                 match (verdict.deployable, cx.settings.too_many_tables) {

@@ -224,8 +224,11 @@ impl Table {
         if column.collation.is_none()
             && let Some(charset) = &column.charset
         {
-            let collation =
-                if *charset == self.options.charset { self.options.collation.clone() } else { default_collation(charset) };
+            let collation = if *charset == self.options.charset {
+                self.options.collation.clone()
+            } else {
+                default_collation(charset)
+            };
             column.collation = Some(collation);
         }
         if column.data_type.has_characters() && column.charset.is_none() {
@@ -280,7 +283,8 @@ impl Table {
         self.columns.remove(index);
         // MySQL takes the column out of every key, and a key without columns goes with it.
         for key in &mut self.keys {
-            key.parts.retain(|part| !matches!(&part.what, Indexed::Column(c) if c.eq_ignore_ascii_case(name)));
+            key.parts
+                .retain(|part| !matches!(&part.what, Indexed::Column(c) if c.eq_ignore_ascii_case(name)));
         }
         self.keys.retain(|key| !key.parts.is_empty());
         Ok(())
@@ -326,9 +330,10 @@ impl Table {
 
     fn key_mut(&mut self, name: &str) -> Result<&mut Key, SchemaError> {
         let table = self.name.clone();
-        self.keys.iter_mut().find(|key| key.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
-            SchemaError::new(1176, format!("Key '{name}' doesn't exist in table '{table}'"))
-        })
+        self.keys
+            .iter_mut()
+            .find(|key| key.name.eq_ignore_ascii_case(name))
+            .ok_or_else(|| SchemaError::new(1176, format!("Key '{name}' doesn't exist in table '{table}'")))
     }
 
     fn column_index(&self, name: &str) -> Result<usize, SchemaError> {
@@ -346,12 +351,15 @@ impl Table {
         if self.columns.is_empty() {
             return Err(SchemaError::new(1113, "A table must have at least 1 column"));
         }
-        let automatic: Vec<&str> =
-            self.columns.iter().filter(|column| column.auto_increment).map(|column| column.name.as_str()).collect();
+        let automatic: Vec<&str> = self
+            .columns
+            .iter()
+            .filter(|column| column.auto_increment)
+            .map(|column| column.name.as_str())
+            .collect();
         let is_key = |column: &&str| self.keys.iter().any(|key| key.columns().next() == Some(column));
         if automatic.len() > 1 || !automatic.iter().all(is_key) {
-            let message =
-                "Incorrect table definition; there can be only one auto column and it must be defined as a key";
+            let message = "Incorrect table definition; there can be only one auto column and it must be defined as a key";
             return Err(SchemaError::new(1075, message));
         }
         for key in self.primary_key().into_iter().chain(&self.keys) {
@@ -362,7 +370,10 @@ impl Table {
         let is_expression = |default: &String| default.starts_with('(');
         for column in self.columns.iter().filter(|column| column.data_type.is_text_or_blob()) {
             if column.default.as_ref().is_some_and(|default| !is_expression(default)) {
-                let message = format!("BLOB, TEXT, GEOMETRY or JSON column '{}' can't have a default value", column.name);
+                let message = format!(
+                    "BLOB, TEXT, GEOMETRY or JSON column '{}' can't have a default value",
+                    column.name
+                );
                 return Err(SchemaError::new(1101, message));
             }
         }

@@ -25,7 +25,8 @@ impl<'a> Cursor<'a> {
         let tokens = Tokenizer::new(&MySqlDialect {}, text)
             .tokenize_with_location()
             .map_err(|error| SchemaError::syntax(error.to_string()))?;
-        let tokens = tokens.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).collect();
+        let tokens =
+            tokens.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).collect();
         Ok(Self { text, tokens, position: 0 })
     }
 

@@ -161,7 +161,8 @@ impl<'a> Alter<'a> {
                 None => {
                     let is_last = order.last().copied() == previous;
                     let place = place_after(previous, is_last);
-                    let is_instant = !column.auto_increment && column.generated.as_ref().is_none_or(|g| !g.stored);
+                    let is_instant =
+                        !column.auto_increment && column.generated.as_ref().is_none_or(|g| !g.stored);
                     self.push(
                         format!("ADD COLUMN {}{place}", to.column_sql(column, NullDefault::LeftOut)),
                         is_instant,
@@ -204,7 +205,9 @@ impl<'a> Alter<'a> {
         for (name, value) in to.others.iter().filter(|option| !from.others.contains(option)) {
             options.push(format!("{name} {value}"));
         }
-        for (name, _) in from.others.iter().filter(|(name, _)| to.others.iter().all(|(other, _)| other != name)) {
+        for (name, _) in
+            from.others.iter().filter(|(name, _)| to.others.iter().all(|(other, _)| other != name))
+        {
             options.push(format!("{name} DEFAULT"));
         }
         if from.comment != to.comment {
@@ -214,8 +217,11 @@ impl<'a> Alter<'a> {
             self.push(options.join(" "), false);
         }
         if from.partitioning != to.partitioning {
-            let clause =
-                if to.partitioning.is_empty() { "REMOVE PARTITIONING".into() } else { to.partitioning.clone() };
+            let clause = if to.partitioning.is_empty() {
+                "REMOVE PARTITIONING".into()
+            } else {
+                to.partitioning.clone()
+            };
             self.push(clause, false);
         }
     }
@@ -238,19 +244,24 @@ fn place_after(previous: Option<&str>, is_there: bool) -> String {
 }
 
 fn insert_after<'a>(order: &mut Vec<&'a str>, name: &'a str, previous: Option<&str>) {
-    let index = previous.and_then(|p| order.iter().position(|other| *other == p)).map_or(0, |index| index + 1);
+    let index =
+        previous.and_then(|p| order.iter().position(|other| *other == p)).map_or(0, |index| index + 1);
     order.insert(index, name);
 }
 
 /// The columns of both tables that need not move: the longest run of them whose order is the same.
 fn kept_in_place<'a>(from: &Table, to: &'a Table) -> Vec<&'a str> {
     let position = |name: &str| from.columns.iter().position(|column| column.name == name);
-    let common: Vec<(&str, usize)> =
-        to.columns.iter().filter_map(|column| Some((column.name.as_str(), position(&column.name)?))).collect();
+    let common: Vec<(&str, usize)> = to
+        .columns
+        .iter()
+        .filter_map(|column| Some((column.name.as_str(), position(&column.name)?)))
+        .collect();
     // The longest run that ends with each column, and the column before in it.
     let mut longest: Vec<(usize, Option<usize>)> = Vec::new();
     for (index, (_, place)) in common.iter().enumerate() {
-        let best = (0..index).filter(|before| common[*before].1 < *place).max_by_key(|before| longest[*before].0);
+        let best =
+            (0..index).filter(|before| common[*before].1 < *place).max_by_key(|before| longest[*before].0);
         longest.push((best.map_or(1, |before| longest[before].0 + 1), best));
     }
     let mut kept = Vec::new();

@@ -59,8 +59,10 @@ pub fn lint(schema: &Schema, foreign_keys_enabled: bool) -> Vec<Lint> {
                 );
                 Lint::new(LintCode::ForeignKeysDisallowed, table, description)
             } else if schema.table(&key.table).is_none() {
-                let description =
-                    format!("table \"{}\" has a foreign key to table \"{}\", which does not exist.", table.name, key.table);
+                let description = format!(
+                    "table \"{}\" has a foreign key to table \"{}\", which does not exist.",
+                    table.name, key.table
+                );
                 Lint::new(LintCode::ForeignKeysNonexistentTable, table, description)
             } else {
                 continue;
@@ -127,7 +129,8 @@ fn unique_key(table: &Table, found: &mut Vec<Lint>) {
 }
 
 fn charsets(table: &Table, found: &mut Vec<Lint>) {
-    let columns = table.columns.iter().filter_map(|column| Some((column.name.as_str(), column.charset.as_ref()?)));
+    let columns =
+        table.columns.iter().filter_map(|column| Some((column.name.as_str(), column.charset.as_ref()?)));
     let of_table = std::iter::once(("", &table.options.charset));
     let mut seen = Vec::new();
     for (column, charset) in of_table.chain(columns) {
@@ -146,7 +149,9 @@ fn charsets(table: &Table, found: &mut Vec<Lint>) {
 }
 
 fn enum_values(table: &Table, found: &mut Vec<Lint>) {
-    for column in table.columns.iter().filter(|column| matches!(column.data_type.name.as_str(), "enum" | "set")) {
+    for column in
+        table.columns.iter().filter(|column| matches!(column.data_type.name.as_str(), "enum" | "set"))
+    {
         let values = &column.data_type.arguments;
         let twice = values.iter().enumerate().find(|(index, value)| values[..*index].contains(value));
         if let Some((_, value)) = twice {

@@ -513,36 +513,38 @@ fn algorithm_and_lock(cursor: &mut Cursor<'_>) -> Result<bool, SchemaError> {
 }
 
 fn change(cursor: &mut Cursor<'_>, changes: &mut Vec<Change>) -> Result<(), SchemaError> {
-    let change = match cursor.takes_one_of(&["ADD", "DROP", "MODIFY", "CHANGE", "RENAME", "ALTER", "CONVERT TO"])
-    {
-        Some("ADD") => return add(cursor, changes),
-        Some("DROP") => drop_change(cursor)?,
-        Some("MODIFY") => {
-            cursor.takes("COLUMN");
-            let new = column_part(cursor)?;
-            Change::ReplaceColumn { old: new.column.name.clone(), new, place: place(cursor)? }
-        }
-        Some("CHANGE") => {
-            cursor.takes("COLUMN");
-            let old = cursor.name()?;
-            Change::ReplaceColumn { old, new: column_part(cursor)?, place: place(cursor)? }
-        }
-        Some("RENAME") => rename_change(cursor)?,
-        Some("ALTER") => alter_change(cursor)?,
-        Some(_) => {
-            cursor.takes_one_of(&["CHARACTER SET", "CHARSET"]).ok_or_else(|| cursor.expected("CHARACTER SET"))?;
-            let mut options = vec![TableOption::Charset(charset(cursor)?)];
-            if cursor.takes("COLLATE") {
-                options.push(TableOption::Collation(cursor.value()?.to_ascii_lowercase()));
+    let change =
+        match cursor.takes_one_of(&["ADD", "DROP", "MODIFY", "CHANGE", "RENAME", "ALTER", "CONVERT TO"]) {
+            Some("ADD") => return add(cursor, changes),
+            Some("DROP") => drop_change(cursor)?,
+            Some("MODIFY") => {
+                cursor.takes("COLUMN");
+                let new = column_part(cursor)?;
+                Change::ReplaceColumn { old: new.column.name.clone(), new, place: place(cursor)? }
             }
-            Change::Options(options)
-        }
-        None if cursor.takes("REMOVE PARTITIONING") => Change::RemovePartitioning,
-        None if cursor.sees("PARTITION BY") => {
-            Change::Options(vec![TableOption::Partitioning(cursor.rest())])
-        }
-        None => Change::Options(table_option(cursor)?.into_iter().collect()),
-    };
+            Some("CHANGE") => {
+                cursor.takes("COLUMN");
+                let old = cursor.name()?;
+                Change::ReplaceColumn { old, new: column_part(cursor)?, place: place(cursor)? }
+            }
+            Some("RENAME") => rename_change(cursor)?,
+            Some("ALTER") => alter_change(cursor)?,
+            Some(_) => {
+                cursor
+                    .takes_one_of(&["CHARACTER SET", "CHARSET"])
+                    .ok_or_else(|| cursor.expected("CHARACTER SET"))?;
+                let mut options = vec![TableOption::Charset(charset(cursor)?)];
+                if cursor.takes("COLLATE") {
+                    options.push(TableOption::Collation(cursor.value()?.to_ascii_lowercase()));
+                }
+                Change::Options(options)
+            }
+            None if cursor.takes("REMOVE PARTITIONING") => Change::RemovePartitioning,
+            None if cursor.sees("PARTITION BY") => {
+                Change::Options(vec![TableOption::Partitioning(cursor.rest())])
+            }
+            None => Change::Options(table_option(cursor)?.into_iter().collect()),
+        };
     changes.push(change);
     Ok(())
 }

@@ -113,8 +113,12 @@ impl Table {
         lines.extend(self.foreign_keys.iter().map(ForeignKey::to_sql));
         lines.extend(self.checks.iter().map(Check::to_sql));
         let body: Vec<String> = lines.iter().map(|line| format!("  {line}")).collect();
-        let mut sql =
-            format!("CREATE TABLE {} (\n{}\n) {}", quoted(&self.name), body.join(",\n"), self.options.to_sql());
+        let mut sql = format!(
+            "CREATE TABLE {} (\n{}\n) {}",
+            quoted(&self.name),
+            body.join(",\n"),
+            self.options.to_sql()
+        );
         if !self.options.partitioning.is_empty() {
             sql.push('\n');
             sql.push_str(&self.options.partitioning);

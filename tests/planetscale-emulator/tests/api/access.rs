@@ -34,7 +34,8 @@ async fn a_missing_permission_looks_like_a_missing_thing() {
         lab.call_as("reader:x", Method::POST, "/deploy-requests", Some(body)).await,
         lab.call_as("reader:x", Method::POST, &format!("{one}/deploy"), None).await,
         lab.call_as("reader:x", Method::GET, "/branches/dev", None).await,
-        lab.call_as("reader:x", Method::POST, &format!("{one}/reviews"), Some(json!({"state": "approved"}))).await,
+        lab.call_as("reader:x", Method::POST, &format!("{one}/reviews"), Some(json!({"state": "approved"})))
+            .await,
         lab.call_as(TOKEN, Method::GET, "/deploy-requests/x", None).await,
         lab.call_as(TOKEN, Method::GET, "/no-such-endpoint", None).await,
     ] {
@@ -47,8 +48,12 @@ async fn a_missing_permission_looks_like_a_missing_thing() {
 async fn permissions_can_be_for_one_database() {
     let lab = Lab::start().await;
     lab.control(Method::PUT, "organizations/acme/databases/other", json!({})).await;
-    put_token(&lab, "scoped", json!({"permissions": [], "database_permissions": {"other": ["read_deploy_request"]}}))
-        .await;
+    put_token(
+        &lab,
+        "scoped",
+        json!({"permissions": [], "database_permissions": {"other": ["read_deploy_request"]}}),
+    )
+    .await;
     assert_eq!(lab.call_as("scoped:x", Method::GET, "/deploy-requests", None).await.status, 404);
     let url = format!("{}/v1/organizations/acme/databases/other/deploy-requests", lab.origin);
     assert_eq!(lab.send_to("scoped:x", Method::GET, &url, None).await.unwrap().status(), 200);

@@ -81,14 +81,8 @@ async fn the_times_of_a_deployment_are_in_order() {
     let number = lab.applied(ADD_COLUMN).await;
     let body = lab.request(number).await.body;
     let deployment = &body["deployment"];
-    let order = [
-        "created_at",
-        "queued_at",
-        "submitted_at",
-        "started_at",
-        "ready_to_cutover_at",
-        "finished_at",
-    ];
+    let order =
+        ["created_at", "queued_at", "submitted_at", "started_at", "ready_to_cutover_at", "finished_at"];
     for pair in order.windows(2) {
         assert!(deployment[pair[0]].as_str().unwrap() < deployment[pair[1]].as_str().unwrap(), "{pair:?}");
     }
@@ -107,7 +101,12 @@ async fn lists_come_in_pages_and_narrow_down() {
 
     let first = lab.get("/deploy-requests?per_page=2&state=open").await;
     let numbers = |answer: &Answer| -> Vec<u64> {
-        answer.body["data"].as_array().unwrap().iter().map(|entry| entry["number"].as_u64().unwrap()).collect()
+        answer.body["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["number"].as_u64().unwrap())
+            .collect()
     };
     assert_eq!(numbers(&first), [5, 4]);
     assert_eq!((&first.body["next_page"], &first.body["prev_page"]), (&json!(2), &Value::Null));
@@ -129,7 +128,8 @@ async fn deployed_requests_are_found_by_their_state_and_time() {
     let lab = Lab::start().await;
     lab.applied(ADD_COLUMN).await;
     lab.create("dev", json!({})).await;
-    let count = async |query: &str| lab.get(&format!("/deploy-requests?{query}")).await.body["total_count"].clone();
+    let count =
+        async |query: &str| lab.get(&format!("/deploy-requests?{query}")).await.body["total_count"].clone();
     assert_eq!(count("state=deployed").await, 1);
     assert_eq!(count("deployed_at=2000-01-01T00:00:00Z..2001-01-01T00:00:00Z").await, 0);
     assert_eq!(count("deployed_at=2000-01-01T00:00:00Z..2999-01-01T00:00:00Z").await, 1);
@@ -193,6 +193,7 @@ async fn the_parent_is_the_target_when_none_is_named() {
     let lab = Lab::start().await;
     lab.in_database(Method::PUT, "/branches/staging", json!({"safe_migrations": true})).await;
     lab.in_database(Method::PUT, "/branches/feature", json!({"parent": "staging"})).await;
-    let created = lab.call_as(TOKEN, Method::POST, "/deploy-requests", Some(json!({"branch": "feature"}))).await;
+    let created =
+        lab.call_as(TOKEN, Method::POST, "/deploy-requests", Some(json!({"branch": "feature"}))).await;
     assert_eq!(created.text("/into_branch"), "staging");
 }

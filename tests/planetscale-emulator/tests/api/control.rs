@@ -11,7 +11,10 @@ async fn a_bad_statement_says_what_is_wrong_and_nothing_is_changed() {
     let before = lab.schema("dev").await;
     let path = "organizations/acme/databases/shop/branches/dev/sql";
     for (sql, words) in [
-        ("ALTER TABLE hotels ADD a INT; ALTER TABLE hotels ADD name INT", "Duplicate column name 'name' (errno 1060)"),
+        (
+            "ALTER TABLE hotels ADD a INT; ALTER TABLE hotels ADD name INT",
+            "Duplicate column name 'name' (errno 1060)",
+        ),
         ("DROP TABLE hotels; DROP TABLE nothing", "Unknown table 'nothing' (errno 1051)"),
         ("ALTER TABLE nothing ADD a INT", "Table 'nothing' doesn't exist (errno 1146)"),
         ("ALTER TABLE hotels DROP COLUMN nothing", "Can't DROP 'nothing'"),
@@ -59,7 +62,10 @@ async fn a_database_whose_schema_is_wrong_is_not_made() {
     let refused = lab.try_control(Method::PUT, path, json!({"schema": "CREATE TABEL x"})).await;
     assert_eq!(refused.status, 400);
     let missing = lab.try_control(Method::GET, path, json!({})).await;
-    assert_eq!((missing.status, missing.text("/error")), (404, "There is no database broken in organization acme."));
+    assert_eq!(
+        (missing.status, missing.text("/error")),
+        (404, "There is no database broken in organization acme.")
+    );
 }
 
 #[tokio::test]
@@ -107,13 +113,18 @@ async fn effects_tell_every_state_in_order() {
 #[tokio::test]
 async fn settings_are_merged_and_wrong_ones_refused() {
     let lab = Lab::start().await;
-    for wrong in [json!({"durations": {"pending": -1}}), json!({"duration": {}}), json!({"close_closed": "maybe"})] {
+    for wrong in
+        [json!({"durations": {"pending": -1}}), json!({"duration": {}}), json!({"close_closed": "maybe"})]
+    {
         let refused = lab.try_control(Method::PATCH, "settings", wrong).await;
         assert_eq!(refused.status, 400);
         assert!(refused.text("/error").contains("do not fit"));
     }
     let changed = lab.control(Method::PATCH, "settings", json!({"durations": {"pending": 5}})).await;
-    assert_eq!((&changed["durations"]["pending"], &changed["durations"]["queued"]), (&json!(5), &json!(60_000)));
+    assert_eq!(
+        (&changed["durations"]["pending"], &changed["durations"]["queued"]),
+        (&json!(5), &json!(60_000))
+    );
 }
 
 #[tokio::test]
@@ -133,12 +144,8 @@ async fn a_person_can_close_what_the_pipeline_opened() {
     let path = format!("/deploy-requests/{number}/act");
     let closed = lab.in_database(Method::POST, &path, json!({"action": "close", "person": "ada"})).await;
     assert_eq!((&closed["state"], &closed["closed_by"]["display_name"]), (&json!("closed"), &json!("ada")));
-    let refused = lab.try_control(
-        Method::POST,
-        &format!("organizations/acme/databases/shop{path}"),
-        json!({"action": "close"}),
-    );
-    let refused = refused.await;
+    let path = format!("organizations/acme/databases/shop{path}");
+    let refused = lab.try_control(Method::POST, &path, json!({"action": "close"})).await;
     assert_eq!(refused.status, 422);
     assert!(refused.text("/error").contains("ready and closed"));
 }

@@ -33,8 +33,11 @@ async fn a_fault_is_for_the_requests_it_names() {
     let lab = Lab::start().await;
     let number = lab.ready(ADD_COLUMN).await;
     let deploy = format!("/deploy-requests/{number}/deploy");
-    fault(&lab, json!({"kind": "error", "method": "POST", "path": "deploy-requests/*/deploy", "status": 409,
-        "code": "conflict", "message": "busy"}))
+    fault(
+        &lab,
+        json!({"kind": "error", "method": "POST", "path": "deploy-requests/*/deploy", "status": 409,
+        "code": "conflict", "message": "busy"}),
+    )
     .await;
     assert_eq!(list(&lab).await.unwrap().status(), 200);
     assert_eq!(lab.request(number).await.status, 200);

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 /// Milliseconds of each deployment state in a lab: long enough that none ends before the clock is moved.
 pub const PHASE: u64 = 60_000;
 pub const TOKEN: &str = "deployer:secret";
-pub const HOTELS: &str = "CREATE TABLE hotels (id INT UNSIGNED PRIMARY KEY AUTO_INCREMENT, name VARCHAR(50) NOT NULL)";
+pub const HOTELS: &str =
+    "CREATE TABLE hotels (id INT UNSIGNED PRIMARY KEY AUTO_INCREMENT, name VARCHAR(50) NOT NULL)";
 pub const ADD_COLUMN: &str = "ALTER TABLE hotels ADD stars INT";
 
 pub struct Lab {
@@ -32,7 +33,10 @@ impl Answer {
     }
 
     pub fn text(&self, pointer: &str) -> &str {
-        self.body.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("{pointer}: {}", self.body))
+        self.body
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_else(|| panic!("{pointer}: {}", self.body))
     }
 }
 
@@ -101,16 +105,16 @@ impl Lab {
     }
 
     pub async fn act(&self, number: u64, action: &str) -> Value {
-        self.in_database(Method::POST, &format!("/deploy-requests/{number}/act"), json!({"action": action})).await
+        self.in_database(Method::POST, &format!("/deploy-requests/{number}/act"), json!({"action": action}))
+            .await
     }
 
     /// The schema changes of a branch that deploy requests made, as causes and numbers.
     pub async fn schema_changes(&self, branch: &str) -> Vec<(String, u64)> {
         let effects = self.control(Method::GET, "effects", json!({})).await;
         let of_branch = |effect: &&Value| effect["kind"] == "schema_changed" && effect["branch"] == branch;
-        let by_request = |effect: &Value| {
-            Some((effect["cause"].as_str()?.to_owned(), effect["deploy_request"].as_u64()?))
-        };
+        let by_request =
+            |effect: &Value| Some((effect["cause"].as_str()?.to_owned(), effect["deploy_request"].as_u64()?));
         effects.as_array().unwrap().iter().filter(of_branch).filter_map(by_request).collect()
     }
 

@@ -58,7 +58,8 @@ async fn equal_schemas_are_no_changes_and_the_state_stays_when_the_request_is_cl
 async fn progress_and_remaining_time_move_while_the_migration_runs() {
     let lab = Lab::start().await;
     let number = lab.deployed(ADD_COLUMN).await;
-    let operation = async || lab.get(&format!("/deploy-requests/{number}/operations")).await.body["data"][0].clone();
+    let operation =
+        async || lab.get(&format!("/deploy-requests/{number}/operations")).await.body["data"][0].clone();
     assert_eq!(operation().await["progress_percentage"], Value::Null);
     lab.pass(2).await;
     lab.control(Method::POST, "clock", json!({"advance_ms": 20_000})).await;
@@ -255,7 +256,8 @@ async fn the_head_branch_is_deleted_at_the_end_if_that_was_asked_for() {
 async fn vschema_states_come_only_when_they_last() {
     let lab = Lab::start().await;
     let number = lab.deployed(ADD_COLUMN).await;
-    lab.settings(json!({"durations": {"in_progress_vschema": 60_000, "in_progress_revert_vschema": 60_000}})).await;
+    lab.settings(json!({"durations": {"in_progress_vschema": 60_000, "in_progress_revert_vschema": 60_000}}))
+        .await;
     lab.pass(3).await;
     lab.assert_states(number, "open", "in_progress_vschema", "in_progress_vschema").await;
     lab.pass(2).await;

@@ -124,7 +124,9 @@ async fn a_change_that_no_longer_fits_the_base_branch_ends_in_an_error() {
     lab.post(&format!("/deploy-requests/{first}/skip-revert")).await;
     lab.pass(4).await;
     lab.assert_states(second, "open", "complete_error", "complete_error").await;
-    assert!(lab.request(second).await.text("/deployment/deploy_check_errors").contains("Duplicate column name"));
+    assert!(
+        lab.request(second).await.text("/deployment/deploy_check_errors").contains("Duplicate column name")
+    );
 }
 
 #[tokio::test]

@@ -12,7 +12,11 @@ async fn lint_errors_make_a_request_undeployable() {
     for (sql, code, table) in [
         ("CREATE TABLE notes (text VARCHAR(20))", "NO_UNIQUE_KEY", "notes"),
         ("CREATE TABLE notes (id INT, UNIQUE KEY (id))", "NO_UNIQUE_KEY", "notes"),
-        ("CREATE TABLE notes (a VARCHAR(20) NOT NULL, UNIQUE KEY (a(5)))", "PARTIAL_KEY_IN_UNIQUE_KEY", "notes"),
+        (
+            "CREATE TABLE notes (a VARCHAR(20) NOT NULL, UNIQUE KEY (a(5)))",
+            "PARTIAL_KEY_IN_UNIQUE_KEY",
+            "notes",
+        ),
         ("CREATE TABLE notes (a TEXT NOT NULL, UNIQUE KEY (a(5)))", "BLOB_IN_UNIQUE_KEY", "notes"),
         (foreign, "FOREIGN_KEYS_DISALLOWED", "rooms"),
         ("ALTER TABLE hotels ADD town VARCHAR(20) CHARACTER SET sjis", "INVALID_CHARSET", "hotels"),
@@ -27,7 +31,10 @@ async fn lint_errors_make_a_request_undeployable() {
         assert_eq!(request.text("/deployment/lint_errors/0/table_name"), table, "{sql}");
         assert_eq!(lab.get("/branches/dev/schema/lint").await.text("/data/0/lint_error"), code);
         let refused = lab.post(&format!("/deploy-requests/{number}/deploy")).await;
-        assert_eq!((refused.status, refused.text("/message")), (422, "This deploy request is not deployable"));
+        assert_eq!(
+            (refused.status, refused.text("/message")),
+            (422, "This deploy request is not deployable")
+        );
     }
 }
 
@@ -199,7 +206,8 @@ async fn a_sleeping_database_takes_no_requests_unless_set_otherwise() {
     lab.in_database(Method::PUT, "", json!({"state": "sleeping"})).await;
     assert_eq!(lab.get("").await.body["state"], "sleeping");
     let body = json!({"branch": "dev", "into_branch": "main"});
-    let create = async || lab.call_as(TOKEN, Method::POST, "/deploy-requests", Some(body.clone())).await.status;
+    let create =
+        async || lab.call_as(TOKEN, Method::POST, "/deploy-requests", Some(body.clone())).await.status;
     assert_eq!(create().await, 422);
     lab.settings(json!({"sleeping_database": "accept"})).await;
     assert_eq!(create().await, 201);
@@ -213,7 +221,10 @@ async fn dropped_tables_that_are_in_use_are_marked() {
     let operation = lab.get(&format!("/deploy-requests/{number}/operations")).await.body["data"][0].clone();
     assert_eq!(operation["operation_name"], "DROP");
     assert_eq!(operation["ddl_statement"], "DROP TABLE `hotels`");
-    assert_eq!((&operation["can_drop_data"], &operation["table_recently_used"]), (&json!(true), &json!(true)));
+    assert_eq!(
+        (&operation["can_drop_data"], &operation["table_recently_used"]),
+        (&json!(true), &json!(true))
+    );
     lab.post(&format!("/deploy-requests/{number}/deploy")).await;
     lab.pass(4).await;
     assert_eq!(lab.schema("main").await, json!({}));
