@@ -22,7 +22,7 @@ class PlanetScale:
     def reset(self, *, schema: str, token: dict[str, str]) -> None:
         """Nothing but this database, `main` and `dev` with the same schema, and this service token."""
         self.api.post("/_control/reset")
-        self.api.put(self._database + "/", {"schema": schema, "branches": ["dev"]})
+        self.api.put(self._database, {"schema": schema, "branches": ["dev"]})
         self.api.put(f"{self._database}/branches/main", {"production": True, "safe_migrations": True})
         self._token = token
         self._put_token(_USUAL)
@@ -65,7 +65,7 @@ class PlanetScale:
         self.api.put(f"{self._database}/deploy-requests/{number}/shown", states)
 
     def require_approval(self, required: bool) -> None:
-        self.api.put(self._database + "/", {"require_approval_for_deploy": required})
+        self.api.put(self._database, {"require_approval_for_deploy": required})
 
     def safe_migrations(self, branch: str, enabled: bool) -> None:
         self.api.put(f"{self._database}/branches/{branch}", {"safe_migrations": enabled})

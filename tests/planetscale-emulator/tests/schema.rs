@@ -103,9 +103,14 @@ fn a_change_is_written_as_one_alter_with_names_in_backticks() {
         ("COMMENT = 'things'", "COMMENT 'things'", false),
         (
             "CONVERT TO CHARACTER SET latin1",
-            "MODIFY COLUMN `name` varchar(50) NOT NULL, CHARSET latin1 COLLATE latin1_swedish_ci",
+            "MODIFY COLUMN `name` varchar(50) CHARACTER SET latin1 COLLATE latin1_swedish_ci NOT NULL, \
+             MODIFY COLUMN `town` varchar(50) CHARACTER SET latin1 COLLATE latin1_swedish_ci, \
+             MODIFY COLUMN `kind` enum('a','b') CHARACTER SET latin1 COLLATE latin1_swedish_ci NOT NULL DEFAULT 'a', \
+             CHARSET latin1 COLLATE latin1_swedish_ci",
             true,
         ),
+        ("DEFAULT CHARSET latin1", "CHARSET latin1 COLLATE latin1_swedish_ci", false),
+        ("PARTITION BY HASH (id) PARTITIONS 4", "PARTITION BY HASH ( id ) PARTITIONS 4", false),
         (
             "ADD a INT, DROP COLUMN price, ADD KEY (a)",
             "DROP COLUMN `price`, ADD COLUMN `a` int, ADD KEY `a` (`a`)",

@@ -146,7 +146,8 @@ impl Table {
                 return if dropped { Ok(()) } else { Err(cannot_drop(name)) };
             }
             Change::RenameTable(new) => self.name.clone_from(new),
-            Change::Options(options) => self.set_options(options),
+            Change::Options(options) => self.options.set(options),
+            Change::Convert(options) => self.convert(options),
             Change::RemovePartitioning => self.options.partitioning.clear(),
         }
         Ok(())
@@ -217,23 +218,17 @@ impl Table {
             Place::After(name) => self.column_index(name)? + 1,
         };
         let mut column = part.column.clone();
-        // MySQL prints a character set only together with what makes it differ from the table's.
-        if let (None, Some(collation)) = (&column.charset, &column.collation) {
-            column.charset = collation.split('_').next().map(str::to_owned);
-        }
-        if column.collation.is_none()
-            && let Some(charset) = &column.charset
-        {
-            let collation = if *charset == self.options.charset {
-                self.options.collation.clone()
-            } else {
-                default_collation(charset)
+        if column.data_type.has_characters() {
+            let Options { charset, collation, .. } = &self.options;
+            (column.charset, column.collation) = match (column.charset, column.collation) {
+                (None, None) => (Some(charset.clone()), Some(collation.clone())),
+                (None, Some(collation)) => (Some(charset_of(&collation)), Some(collation)),
+                (Some(charset), None) => {
+                    let collation = default_collation(&charset);
+                    (Some(charset), Some(collation))
+                }
+                both => both,
             };
-            column.collation = Some(collation);
-        }
-        if column.data_type.has_characters() && column.charset.is_none() {
-            column.charset = Some(self.options.charset.clone());
-            column.collation = Some(self.options.collation.clone());
         }
         self.columns.insert(index, column);
         for key in &part.keys {
@@ -380,15 +375,12 @@ impl Table {
         Ok(())
     }
 
-    fn set_options(&mut self, options: &[TableOption]) {
-        let before = self.options.clone();
+    /// Sets the character set of the table and of every column.
+    fn convert(&mut self, options: &[TableOption]) {
         self.options.set(options);
-        // Columns that followed the table's character set go on following it.
-        for column in &mut self.columns {
-            if column.collation.as_deref() == Some(&before.collation) {
-                column.charset = Some(self.options.charset.clone());
-                column.collation = Some(self.options.collation.clone());
-            }
+        for column in self.columns.iter_mut().filter(|column| column.data_type.has_characters()) {
+            column.charset = Some(self.options.charset.clone());
+            column.collation = Some(self.options.collation.clone());
         }
     }
 }
@@ -406,19 +398,25 @@ impl Options {
                     self.collation = default_collation(charset);
                 }
                 TableOption::Collation(collation) => {
-                    self.charset = collation.split('_').next().unwrap_or_default().to_owned();
+                    self.charset = charset_of(collation);
                     self.collation.clone_from(collation);
                 }
                 TableOption::Comment(comment) => self.comment.clone_from(comment),
                 TableOption::Partitioning(text) => self.partitioning.clone_from(text),
                 TableOption::Other(name, value) => {
                     self.others.retain(|(other, _)| other != name);
-                    self.others.push((name.clone(), value.clone()));
-                    self.others.sort();
+                    if value != Self::default_of(name) {
+                        self.others.push((name.clone(), value.clone()));
+                        self.others.sort();
+                    }
                 }
             }
         }
     }
+}
+
+fn charset_of(collation: &str) -> String {
+    collation.split('_').next().unwrap_or_default().to_owned()
 }
 
 fn default_collation(charset: &str) -> String {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::table::{Column, Key, NullDefault, Table};
+use super::table::{Column, Key, NullDefault, Options, Table};
 use super::{Schema, literal, quoted};
 
 /// What is done to a table.
@@ -97,15 +97,18 @@ impl<'a> Alter<'a> {
         self.change_columns();
         self.add_keys_and_constraints();
         self.change_options();
-        if self.clauses.is_empty() {
+        let partitioning = self.partitioning().map(str::to_owned);
+        let clauses = (!self.clauses.is_empty()).then(|| self.clauses.join(", "));
+        let changes: Vec<&str> = clauses.iter().chain(&partitioning).map(String::as_str).collect();
+        if changes.is_empty() {
             return None;
         }
         Some(TableDiff {
             table: self.to.name.clone(),
             operation: Operation::Alter,
-            statement: format!("ALTER TABLE {} {}", quoted(&self.to.name), self.clauses.join(", ")),
+            statement: format!("ALTER TABLE {} {}", quoted(&self.to.name), changes.join(" ")),
             can_drop_data: self.can_drop_data,
-            is_instant: self.is_instant,
+            is_instant: self.is_instant && partitioning.is_none(),
             removed_foreign_keys: self.removed_foreign_keys,
         })
     }
@@ -163,20 +166,15 @@ impl<'a> Alter<'a> {
                     let place = place_after(previous, is_last);
                     let is_instant =
                         !column.auto_increment && column.generated.as_ref().is_none_or(|g| !g.stored);
-                    self.push(
-                        format!("ADD COLUMN {}{place}", to.column_sql(column, NullDefault::LeftOut)),
-                        is_instant,
-                    );
+                    self.push(format!("ADD COLUMN {}{place}", self.definition(column)), is_instant);
                     insert_after(&mut order, name, previous);
                 }
                 Some(before) => {
                     let moves = !still.contains(&name);
-                    let changes = to.column_sql(column, NullDefault::Written)
-                        != from.column_sql(before, NullDefault::Written);
-                    if moves || changes {
+                    if moves || before != column {
                         let place = place_after(previous, !moves);
                         self.push(
-                            format!("MODIFY COLUMN {}{place}", to.column_sql(column, NullDefault::LeftOut)),
+                            format!("MODIFY COLUMN {}{place}", self.definition(column)),
                             !moves && only_default_differs(before, column),
                         );
                         self.can_drop_data |= loses_values(before, column);
@@ -188,6 +186,11 @@ impl<'a> Alter<'a> {
                 }
             }
         }
+    }
+
+    /// The definition of a column, the same under the table's options before and after.
+    fn definition(&self, column: &Column) -> String {
+        column.to_sql(&[&self.from.options, &self.to.options], NullDefault::LeftOut)
     }
 
     fn change_options(&mut self) {
@@ -208,7 +211,7 @@ impl<'a> Alter<'a> {
         for (name, _) in
             from.others.iter().filter(|(name, _)| to.others.iter().all(|(other, _)| other != name))
         {
-            options.push(format!("{name} DEFAULT"));
+            options.push(format!("{name} {}", Options::default_of(name)));
         }
         if from.comment != to.comment {
             options.push(format!("COMMENT {}", literal(&to.comment)));
@@ -216,13 +219,14 @@ impl<'a> Alter<'a> {
         if !options.is_empty() {
             self.push(options.join(" "), false);
         }
-        if from.partitioning != to.partitioning {
-            let clause = if to.partitioning.is_empty() {
-                "REMOVE PARTITIONING".into()
-            } else {
-                to.partitioning.clone()
-            };
-            self.push(clause, false);
+    }
+
+    /// The words that change how the table is divided; unlike the others they follow without a comma.
+    fn partitioning(&self) -> Option<&str> {
+        match (&self.from.options.partitioning, &self.to.options.partitioning) {
+            (before, after) if before == after => None,
+            (_, after) if after.is_empty() => Some("REMOVE PARTITIONING"),
+            (_, after) => Some(after),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::table::{Indexed, Table};
 use super::{Schema, quoted};
 
-/// A lint's code (PlanetScale's documentation on schema lint errors). Codes about sharding, VSchemas, routing rules
+/// A lint's code (PlanetScale's documentation on schema lint errors). Codes about sharding, `VSchemas`, routing rules
 /// and views are left out: there are none here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LintCode {

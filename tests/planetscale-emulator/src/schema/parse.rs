@@ -53,19 +53,40 @@ pub enum Place {
 #[derive(Debug, Clone)]
 pub enum Change {
     Add(TablePart, Place),
-    DropColumn { name: String, if_exists: bool },
-    ReplaceColumn { old: String, new: ColumnPart, place: Place },
-    RenameColumn { old: String, new: String },
-    SetDefault { column: String, default: Option<String> },
+    DropColumn {
+        name: String,
+        if_exists: bool,
+    },
+    ReplaceColumn {
+        old: String,
+        new: ColumnPart,
+        place: Place,
+    },
+    RenameColumn {
+        old: String,
+        new: String,
+    },
+    SetDefault {
+        column: String,
+        default: Option<String>,
+    },
     DropKey(String),
     DropPrimaryKey,
-    RenameKey { old: String, new: String },
-    SetKeyVisibility { name: String, invisible: bool },
+    RenameKey {
+        old: String,
+        new: String,
+    },
+    SetKeyVisibility {
+        name: String,
+        invisible: bool,
+    },
     DropForeignKey(String),
     DropCheck(String),
     DropConstraint(String),
     RenameTable(String),
     Options(Vec<TableOption>),
+    /// The character set of the table and all its columns.
+    Convert(Vec<TableOption>),
     RemovePartitioning,
 }
 
@@ -454,16 +475,21 @@ fn timestamp_function(cursor: &mut Cursor<'_>) -> Result<String, SchemaError> {
 }
 
 fn table_options(cursor: &mut Cursor<'_>) -> Result<Vec<TableOption>, SchemaError> {
+    let mut options = options_until_comma(cursor)?;
+    while cursor.takes_token(&Token::Comma) {
+        options.extend(options_until_comma(cursor)?);
+    }
+    Ok(options)
+}
+
+fn options_until_comma(cursor: &mut Cursor<'_>) -> Result<Vec<TableOption>, SchemaError> {
     let mut options = Vec::new();
-    while !cursor.is_at_statement_end() {
+    while !cursor.is_at_statement_end() && !cursor.sees_token(&Token::Comma) {
         if cursor.sees("PARTITION BY") {
             options.push(TableOption::Partitioning(cursor.rest()));
-            break;
+        } else {
+            options.extend(table_option(cursor)?);
         }
-        if let Some(option) = table_option(cursor)? {
-            options.push(option);
-        }
-        cursor.takes_token(&Token::Comma);
     }
     Ok(options)
 }
@@ -493,7 +519,11 @@ fn changes(cursor: &mut Cursor<'_>) -> Result<Vec<Change>, SchemaError> {
     let mut changes = Vec::new();
     while !algorithm_and_lock(cursor)? {
         change(cursor, &mut changes)?;
-        if !cursor.takes_token(&Token::Comma) {
+        // Partitioning follows the other changes without a comma.
+        if !cursor.takes_token(&Token::Comma)
+            && !cursor.sees("PARTITION BY")
+            && !cursor.sees("REMOVE PARTITIONING")
+        {
             break;
         }
     }
@@ -537,13 +567,10 @@ fn change(cursor: &mut Cursor<'_>, changes: &mut Vec<Change>) -> Result<(), Sche
                 if cursor.takes("COLLATE") {
                     options.push(TableOption::Collation(cursor.value()?.to_ascii_lowercase()));
                 }
-                Change::Options(options)
+                Change::Convert(options)
             }
             None if cursor.takes("REMOVE PARTITIONING") => Change::RemovePartitioning,
-            None if cursor.sees("PARTITION BY") => {
-                Change::Options(vec![TableOption::Partitioning(cursor.rest())])
-            }
-            None => Change::Options(table_option(cursor)?.into_iter().collect()),
+            None => Change::Options(options_until_comma(cursor)?),
         };
     changes.push(change);
     Ok(())

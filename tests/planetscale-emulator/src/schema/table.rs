@@ -108,7 +108,7 @@ impl Table {
     /// The statement that creates it.
     pub fn to_sql(&self) -> String {
         let mut lines: Vec<String> =
-            self.columns.iter().map(|column| self.column_sql(column, NullDefault::Written)).collect();
+            self.columns.iter().map(|column| column.to_sql(&[&self.options], NullDefault::Written)).collect();
         lines.extend(self.keys.iter().map(Key::to_sql));
         lines.extend(self.foreign_keys.iter().map(ForeignKey::to_sql));
         lines.extend(self.checks.iter().map(Check::to_sql));
@@ -133,51 +133,58 @@ impl Table {
     pub(super) fn primary_key(&self) -> Option<&Key> {
         self.keys.iter().find(|key| key.kind == KeyKind::Primary)
     }
+}
 
-    /// The definition of a column of this table, its name first.
-    pub(super) fn column_sql(&self, column: &Column, null_default: NullDefault) -> String {
-        let mut sql = format!("{} {}", quoted(&column.name), column.data_type);
+impl Column {
+    /// The definition, its name first. The character set and collation are left out where they are those of all these
+    /// tables' options.
+    pub fn to_sql(&self, tables: &[&Options], null_default: NullDefault) -> String {
+        let mut sql = format!("{} {}", quoted(&self.name), self.data_type);
         let mut push = |text: &str| {
             sql.push(' ');
             sql.push_str(text);
         };
-        if let Some(charset) = column.charset.as_ref().filter(|charset| **charset != self.options.charset) {
+        if let Some(charset) =
+            self.charset.as_ref().filter(|c| tables.iter().any(|table| table.charset != **c))
+        {
             push(&format!("CHARACTER SET {charset}"));
         }
-        if let Some(collation) = column.collation.as_ref().filter(|c| **c != self.options.collation) {
+        if let Some(collation) =
+            self.collation.as_ref().filter(|c| tables.iter().any(|table| table.collation != **c))
+        {
             push(&format!("COLLATE {collation}"));
         }
-        if let Some(generated) = &column.generated {
+        if let Some(generated) = &self.generated {
             let kind = if generated.stored { "STORED" } else { "VIRTUAL" };
             push(&format!("GENERATED ALWAYS AS {} {kind}", generated.expression));
         }
-        if !column.nullable {
+        if !self.nullable {
             push("NOT NULL");
-        } else if column.data_type.name == "timestamp" {
+        } else if self.data_type.name == "timestamp" {
             push("NULL");
         }
-        match &column.default {
+        match &self.default {
             Some(default) => push(&format!("DEFAULT {default}")),
-            None if column.nullable
+            None if self.nullable
                 && null_default == NullDefault::Written
-                && column.generated.is_none()
-                && (!column.data_type.is_text_or_blob() || column.data_type.name == "json") =>
+                && self.generated.is_none()
+                && (!self.data_type.is_text_or_blob() || self.data_type.name == "json") =>
             {
                 push("DEFAULT NULL");
             }
             None => {}
         }
-        if let Some(on_update) = &column.on_update {
+        if let Some(on_update) = &self.on_update {
             push(&format!("ON UPDATE {on_update}"));
         }
-        if column.auto_increment {
+        if self.auto_increment {
             push("AUTO_INCREMENT");
         }
-        if column.invisible {
+        if self.invisible {
             push("INVISIBLE");
         }
-        if !column.comment.is_empty() {
-            push(&format!("COMMENT {}", literal(&column.comment)));
+        if !self.comment.is_empty() {
+            push(&format!("COMMENT {}", literal(&self.comment)));
         }
         sql
     }
@@ -267,6 +274,11 @@ impl Check {
 }
 
 impl Options {
+    /// The value that takes one of the other options away.
+    pub fn default_of(name: &str) -> &'static str {
+        if name == "KEY_BLOCK_SIZE" { "0" } else { "DEFAULT" }
+    }
+
     pub fn to_sql(&self) -> String {
         let mut options = vec![
             format!("ENGINE={}", self.engine),

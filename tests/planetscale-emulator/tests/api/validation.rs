@@ -178,6 +178,7 @@ async fn a_deployed_base_branch_is_compared_again_unless_set_otherwise() {
         lab.branch("other", ADD_COLUMN).await;
         let other = lab.create("other", json!({})).await;
         lab.applied(ADD_COLUMN).await;
+        lab.pass(1).await;
         lab.assert_states(other, "open", state, state).await;
     }
 }
