@@ -231,7 +231,7 @@ mod tests {
         let activating = [deployment(7, ServiceDeploymentState::Activating)];
         match progress("app", 7, &activating, 100, 100) {
             Progress::TimedOut { because } => {
-                assert!(because.contains("deadline for the containers (1 min 40 s)"))
+                assert!(because.contains("deadline for the containers (1 min 40 s)"));
             }
             other => panic!("{other:?}"),
         }

@@ -1,5 +1,7 @@
 //! Holds the state machine, the functions, the template and the README together.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -13,6 +13,7 @@ from harness import Environment, Lightsail, LocalAws, PlanetScale, emulator, ins
 from harness.processes import ProcessFailed
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from demo.live import follow
 
@@ -139,23 +140,24 @@ def report(console: Console, environment: Environment, execution: dict) -> None:
     name = execution["executionArn"].rsplit(":", 1)[1]
     record = next(r for r in environment.records() if r["kind"] == "release" and name in r["id"])
     told = json.loads(record["report"])
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    table.add_row("outcome", f"[bold]{told['outcome']}[/]")
-    table.add_row("what happened", told["whatHappened"])
-    table.add_row("what to do", told["whatToDo"])
-    table.add_row("commit", told["commit"] or "")
-    if request := told["deployRequest"]:
-        table.add_row("deploy request", f"#{request['number']}, {request['state']}")
-        for statement in request["statements"]:
-            table.add_row("", statement)
-    if told["order"]:
-        table.add_row("order", told["order"])
-    if deployment := told["deployment"]:
-        table.add_row("deployment", f"{deployment['version']} of {deployment['service']}, {deployment['url']}")
     console.print()
-    console.print(table)
+    lines = [
+        ("outcome", told["outcome"]),
+        ("what happened", told["whatHappened"]),
+        ("what to do", told["whatToDo"]),
+        ("commit", told["commit"] or "unknown"),
+    ]
+    if request := told["deployRequest"]:
+        lines.append(("deploy request", f"#{request['number']}, {request['state']}"))
+        lines += [("", statement) for statement in request["statements"]]
+    if told["order"]:
+        lines.append(("order", told["order"]))
+    if deployment := told["deployment"]:
+        lines.append(("deployment", f"{deployment['version']} of {deployment['service']}, {deployment['url']}"))
+    for label, text in lines:
+        line = Text(f"  {label:<16}", "dim")
+        line.append(text, "bold not dim" if label == "outcome" else "not dim")
+        console.print(line)
 
 
 def summary(console: Console, outcomes: list[tuple[str, str, float]], seconds: float) -> None:

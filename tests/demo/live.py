@@ -76,11 +76,13 @@ def _found(output: str | None) -> str:
     answer = json.loads(output) if output else {}
     if not isinstance(answer, dict):
         return ""
+    if "whatToDo" in answer:
+        return "The release is recorded, the lock is free, and a message is sent."
     if deployment := answer.get("deployment"):
         return f"Deployment {deployment['version']} of {deployment['service']} is created."
     if answer.get("closed"):
         return f"Deploy request #{answer['deployRequest']['number']} is closed."
-    return answer.get("because") or answer.get("whatHappened") or ""
+    return answer.get("because") or ""
 
 
 def _text(event: dict[str, Any], state: str, found: str, style: str) -> Text:

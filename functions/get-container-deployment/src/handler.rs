@@ -7,6 +7,8 @@ use shared::{Error, aws, config, text};
 
 /// The most log lines of a failed deployment that are shown.
 const LOG_LINES: usize = 20;
+/// The most of them that go into the sentence.
+const TOLD: usize = 5;
 
 pub struct Context {
     lightsail: Client,
@@ -52,8 +54,11 @@ pub async fn handle(context: &Context, Input { release, version, waited }: Input
     let mut log = Vec::new();
     if let Progress::Failed { because } = &mut step {
         log = context.last_words(service).await;
-        if let Some(last) = log.last() {
-            because.push_str(&format!(" The last line of its log: {last}"));
+        if !log.is_empty() {
+            because.push_str(&format!(
+                " The end of its log: {}",
+                log[log.len().saturating_sub(TOLD)..].join(" / ")
+            ));
         }
     }
     Ok(Output { step, log })

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 use shared::Error;
 use shared::planetscale::{Connection, DeployRequestNumber, Stage, database};
 use shared::release::Release;
+use shared::schema::DeployRequestReport;
 
 #[derive(Debug, Deserialize)]
 pub struct Input {
@@ -10,19 +11,21 @@ pub struct Input {
 }
 
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Output {
+    deploy_request: DeployRequestReport,
     because: String,
 }
 
 pub async fn handle(connection: &Connection, Input { release, number }: Input) -> Result<Output, Error> {
     let token = connection.token().await?;
     let requests = connection.planetscale().deploy_requests(database(&release)?, &token);
-    let request = requests.get(number).await?;
+    let mut request = requests.get(number).await?;
     let because = if request.stage() == Stage::AppliedRevertible {
-        requests.skip_revert(number).await?;
+        request = requests.skip_revert(number).await?;
         format!("The revert window of deploy request #{number} is closed.")
     } else {
         format!("Deploy request #{number} is {}: it has no open revert window.", request.states())
     };
-    Ok(Output { because })
+    Ok(Output { deploy_request: (&request).into(), because })
 }

@@ -7,7 +7,7 @@ use axum::middleware;
 
 use crate::clock::Clock;
 use crate::settings::Settings;
-use crate::storage::Memory;
+use crate::storage::{Storage, StorageError};
 use crate::world::World;
 use crate::{api, control, watch};
 
@@ -22,9 +22,9 @@ pub struct App {
 }
 
 impl App {
-    pub fn new(initial: Settings, quiet: bool) -> Self {
+    pub fn new(initial: Settings, quiet: bool, storage: Box<dyn Storage>) -> Self {
         let clock = Clock::default();
-        let world = World::new(initial.clone(), Box::<Memory>::default(), clock.now());
+        let world = World::new(initial.clone(), storage, clock.now());
         Self { world: Mutex::new(world), clock, initial, quiet }
     }
 
@@ -36,9 +36,11 @@ impl App {
     }
 
     /// Makes the world empty.
-    pub fn reset(&self) {
-        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
-        *world = World::new(self.initial.clone(), Box::<Memory>::default(), self.clock.now());
+    ///
+    /// # Errors
+    /// When the database of a branch cannot be removed.
+    pub fn reset(&self) -> Result<(), StorageError> {
+        self.world().clear(self.initial.clone())
     }
 }
 

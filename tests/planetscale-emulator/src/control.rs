@@ -73,9 +73,9 @@ async fn no_such_call() -> Refusal {
     Refusal::not_found("such control call; the README lists them")
 }
 
-async fn reset(State(app): Shared) -> Json<Value> {
-    app.reset();
-    Json(json!({}))
+async fn reset(State(app): Shared) -> Answer {
+    app.reset().map_err(ApiError::from)?;
+    Ok(Json(json!({})))
 }
 
 async fn settings(State(app): Shared) -> Json<Value> {

@@ -22,6 +22,7 @@ use tower_service::Service;
 
 use crate::app::{App, router};
 use crate::options::Options;
+use crate::storage::{Memory, Storage};
 
 /// A running emulator. It ends when this is dropped.
 pub struct Server {
@@ -47,15 +48,23 @@ pub enum Interruption {
 }
 
 impl Server {
-    /// Starts an emulator.
+    /// Starts an emulator that keeps schemas in memory.
     ///
     /// # Errors
     /// When the address cannot be listened on.
     pub async fn start(options: Options) -> Result<Self, StartError> {
+        Self::start_with(options, Box::<Memory>::default()).await
+    }
+
+    /// Starts an emulator with databases behind its branches.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub async fn start_with(options: Options, storage: Box<dyn Storage>) -> Result<Self, StartError> {
         let failed = |source| StartError { address: options.listen, source };
         let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let app = Arc::new(App::new(options.settings, options.quiet));
+        let app = Arc::new(App::new(options.settings, options.quiet, storage));
         Ok(Self { address, accepting: tokio::spawn(accept(listener, router(app))) })
     }
 

@@ -17,7 +17,7 @@ pub struct Settings {
     /// A second open request of the same head branch: unknown.
     pub second_open_request: SecondOpenRequest,
     /// Closing a closed request: unknown.
-    pub close_closed: Verdict,
+    pub close_closed: Reaction,
     /// What becomes of a request that is cancelled while it is queued: unknown.
     pub cancel_queued: CancelQueued,
     /// The deployment state of a request after complete-deploy: unknown.
@@ -27,7 +27,7 @@ pub struct Settings {
     /// What a change of the base branch does to open requests that are not queued: unknown.
     pub base_change: BaseChange,
     /// Whether a sleeping database takes new requests: unknown.
-    pub sleeping_database: Verdict,
+    pub sleeping_database: Reaction,
     /// The permission for endpoints whose permissions are not documented (deploy queue, diff, safe migrations);
     /// `null` asks for any.
     pub undocumented_access: Option<String>,
@@ -82,7 +82,7 @@ pub struct Statuses {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum Reaction {
     Accept,
     Refuse,
 }
@@ -156,12 +156,12 @@ impl Default for Settings {
                 wrong_state: 422,
             },
             second_open_request: SecondOpenRequest::Accept,
-            close_closed: Verdict::Refuse,
+            close_closed: Reaction::Refuse,
             cancel_queued: CancelQueued::Cancelled,
             unblocked_state: UnblockedState::Keep,
             too_many_tables: TooManyTables::Error,
             base_change: BaseChange::Revalidate,
-            sleeping_database: Verdict::Refuse,
+            sleeping_database: Reaction::Refuse,
             undocumented_access: None,
             safe_migrations_lag: 0,
             storage_capacity_bytes: 10 << 30,

@@ -10,7 +10,7 @@ use crate::faults::Faults;
 use crate::journal::Journal;
 use crate::rate_limit::RateLimits;
 use crate::settings::Settings;
-use crate::storage::Storage;
+use crate::storage::{Storage, StorageError};
 use crate::token::Token;
 
 /// The state of the emulator.
@@ -48,6 +48,21 @@ impl World {
             storage,
             now,
         }
+    }
+
+    /// Removes everything but the storage and the time.
+    pub fn clear(&mut self, settings: Settings) -> Result<(), StorageError> {
+        let databases = self.organizations.values().flat_map(|organization| organization.databases.values());
+        for branch in databases.flat_map(|database| &database.branches) {
+            self.storage.remove(&branch.id)?;
+        }
+        self.settings = settings;
+        self.organizations.clear();
+        self.tokens.clear();
+        self.faults = Faults::default();
+        self.journal = Journal::default();
+        self.rate_limits = RateLimits::default();
+        Ok(())
     }
 
     /// Lets everything happen that is due until `now`.

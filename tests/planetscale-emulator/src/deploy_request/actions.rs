@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::{DeployRequest, DeploymentState, Review, ShownStates, Strategy, Times, Verdict};
+use crate::clock::Timestamp;
 use crate::database::{Context, Database, RevertOutcome, new_id};
 use crate::error::ApiError;
 use crate::journal::Change;
 use crate::schema::Schema;
-use crate::settings::{self, CancelQueued, SecondOpenRequest, UnblockedState};
+use crate::settings::{CancelQueued, Reaction, SecondOpenRequest, UnblockedState};
 use crate::token::Actor;
 
 use DeploymentState as State;
@@ -53,7 +54,7 @@ impl Database {
         actor: &Actor,
         cx: &mut Context<'_>,
     ) -> Result<u64, ApiError> {
-        if self.state == "sleeping" && cx.settings.sleeping_database == settings::Verdict::Refuse {
+        if self.state == "sleeping" && cx.settings.sleeping_database == Reaction::Refuse {
             return Err(ApiError::new(422, format!("Database {} is sleeping", self.name)));
         }
         let head = self.branch(&new.branch).ok_or_else(ApiError::not_found)?;
@@ -149,8 +150,12 @@ impl Database {
             return Err(still_validating());
         }
         let is_instant = request.is_instant();
-        if !request.verdict.deployable || (instant_ddl && !is_instant) {
+        if !request.verdict.deployable {
             return Err(ApiError::new(statuses.not_deployable, "This deploy request is not deployable"));
+        }
+        if instant_ddl && !is_instant {
+            let message = "This deploy request is not eligible for instant DDL";
+            return Err(ApiError::new(statuses.not_deployable, message));
         }
         let waits = &cx.settings.still_validating;
         let ready = request.times.ready.unwrap_or(cx.now);
@@ -186,8 +191,8 @@ impl Database {
         let request = &mut self.deploy_requests[index];
         if request.is_closed {
             return match cx.settings.close_closed {
-                settings::Verdict::Accept => Ok(()),
-                settings::Verdict::Refuse => Err(wrong_state("close", request, cx)),
+                Reaction::Accept => Ok(()),
+                Reaction::Refuse => Err(wrong_state("close", request, cx)),
             };
         }
         if !request.state.is_before_queue() {
@@ -360,7 +365,7 @@ impl DeployRequest {
 }
 
 impl Times {
-    fn new(created: crate::clock::Timestamp) -> Self {
+    fn new(created: Timestamp) -> Self {
         Self {
             created,
             updated: created,

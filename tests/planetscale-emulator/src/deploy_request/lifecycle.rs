@@ -3,12 +3,12 @@
 //! Nothing runs in the background: before each request of a client, everything that was due since the last one happens
 //! in its order and at its own time.
 
-use super::{DeployOperation, DeployRequest, DeploymentState, MAX_TABLES, Review, Verdict};
+use super::{DeployOperation, DeployRequest, DeploymentState, MAX_TABLES, Verdict};
 use crate::clock::Timestamp;
 use crate::database::{Context, Database, RevertOutcome, new_id};
 use crate::journal::{Cause, Change};
 use crate::schema::{diff, lint};
-use crate::settings::{BaseChange, TooManyTables};
+use crate::settings::{BaseChange, Durations, TooManyTables};
 use crate::storage::StorageError;
 
 use DeploymentState as State;
@@ -45,7 +45,9 @@ impl Database {
             if is_head {
                 // Approvals are dismissed and the request is dequeued (PlanetScale's documentation).
                 if request.is_approved() {
-                    request.reviews.iter_mut().for_each(Review::dismiss);
+                    for review in &mut request.reviews {
+                        review.is_dismissed = true;
+                    }
                     cx.record(Change::ApprovalsDismissed { deploy_request: number });
                 }
                 if state == State::Queued {
@@ -285,7 +287,7 @@ impl Database {
     }
 }
 
-impl crate::settings::Durations {
+impl Durations {
     /// Milliseconds in a state that ends by itself.
     pub fn of(&self, state: State) -> Option<u64> {
         Some(match state {
@@ -304,15 +306,9 @@ impl crate::settings::Durations {
     }
 }
 
-impl Review {
-    fn dismiss(&mut self) {
-        self.is_dismissed = true;
-    }
-}
-
 impl DeployRequest {
     /// How far the migration is, in percent, once it runs.
-    pub(super) fn progress(&self, now: Timestamp, durations: &crate::settings::Durations) -> Option<u64> {
+    pub(super) fn progress(&self, now: Timestamp, durations: &Durations) -> Option<u64> {
         match self.state {
             state if state.is_before_queue() => None,
             State::Queued | State::Submitting | State::Cancelled => None,
