@@ -67,7 +67,7 @@ def main() -> int:
 def run(console: Console, keep: bool) -> int:
     console.print("[bold]Starting a local AWS, a PlanetScale and a Lightsail emulator[/]")
     aws = LocalAws(
-        planetscale=emulator("planetscale-emulator"), lightsail=emulator("lightsail-emulator"), wait_scale=0.2
+        planetscale=emulator("planetscale-emulator"), lightsail=emulator("lightsail-emulator"), wait_scale=0.1
     )
     with aws:
         planetscale, lightsail = prepare(aws)
@@ -91,9 +91,9 @@ def run(console: Console, keep: bool) -> int:
 def prepare(aws: LocalAws) -> tuple[PlanetScale, Lightsail]:
     planetscale = PlanetScale(aws, ORGANIZATION, DATABASE)
     planetscale.reset(schema=HOTELS, token=TOKEN)
-    planetscale.durations(pending=800, queued=400, in_progress=4_000, in_progress_revert=1_500)
+    planetscale.durations(pending=600, queued=300, in_progress=2_500, in_progress_revert=800)
     lightsail = Lightsail(aws)
-    lightsail.durations(deployment=2_500)
+    lightsail.durations(deployment=1_500)
     return planetscale, lightsail
 
 
@@ -167,7 +167,7 @@ def summary(console: Console, outcomes: list[tuple[str, str, float]], seconds: f
         style = "green" if outcome == "Released" else "red"
         table.add_row(f"  {title}", f"[{style}]{outcome}[/]", f"{took:.1f} s")
     console.print(table)
-    console.print(f"  in {seconds:.1f} s; waits are shortened to a fifth")
+    console.print(f"  in {seconds:.1f} s; waits are shortened to a tenth")
 
 
 def closer(console: Console, aws: LocalAws, environment: Environment, keep: bool) -> None:

@@ -6,7 +6,7 @@ import json
 import secrets
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Callable, Iterator
 
 from harness import Environment, Lightsail, LocalAws, PlanetScale, push_image
@@ -53,7 +53,6 @@ class Stage:
     aws: LocalAws
     qa: Environment
     prod: Environment
-    started: list[tuple[Environment, str]] = field(default_factory=list)
 
     def set(self) -> None:
         """Every emulator without faults; `dev` and `main` with the same schema; every secret filled."""

@@ -6,7 +6,7 @@ use shared::{Error, aws};
 use crate::answer::{Properties, Request, RequestType};
 
 /// How often, and how many times, to look for the puller role. AWS says to wait at least 30 seconds for it.
-const LOOKS: (Duration, u32) = (Duration::from_secs(5), 48);
+const LOOKS: (Duration, u32) = (Duration::from_secs(2), 120);
 /// How many times to write a policy that another stack changes at the same moment.
 const WRITES: u32 = 5;
 

@@ -211,6 +211,11 @@ fn spelling_is_no_difference() {
             "id INT PRIMARY KEY, a TIMESTAMP NULL DEFAULT CURRENT_TIMESTAMP()",
         ),
         ("id INT PRIMARY KEY, CHECK(id>0)", "id INT PRIMARY KEY, CONSTRAINT t_chk_1 CHECK ( `id` > 0 )"),
+        (
+            "id INT PRIMARY KEY, FOREIGN KEY (a) REFERENCES u (b), a INT, KEY a (a)",
+            "id INT PRIMARY KEY, a INT, KEY a (a), CONSTRAINT t_ibfk_1 FOREIGN KEY (a) REFERENCES u (b)",
+        ),
+        ("id CHAR(36) PRIMARY KEY DEFAULT (UUID())", "id CHAR(36) PRIMARY KEY DEFAULT uuid()"),
         ("id INT PRIMARY KEY, a TEXT CHARACTER SET utf8mb4", "id INT PRIMARY KEY, a TEXT"),
     ];
     for (one, other) in pairs {

@@ -26,8 +26,9 @@ impl Schema {
             Statement::AlterTable { name, changes } => {
                 let mut table = self.tables.remove(name).ok_or_else(|| no_such_table(name))?;
                 // MySQL takes the changes together: a key may come before the column it is for.
-                let (keys, others): (Vec<_>, Vec<_>) = changes.iter().partition(|change| change.adds_key());
-                for change in others.into_iter().chain(keys) {
+                let mut changes: Vec<&Change> = changes.iter().collect();
+                changes.sort_by_key(|change| change.rank());
+                for change in changes {
                     table.change(change)?;
                 }
                 table.check()?;
@@ -63,8 +64,12 @@ impl Schema {
 }
 
 impl Change {
-    fn adds_key(&self) -> bool {
-        matches!(self, Change::Add(part, _) if !matches!(part, TablePart::Column(_)))
+    /// The order in which changes are made; those of one rank as they are written.
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Add(part, _) => part.rank(),
+            _ => 0,
+        }
     }
 }
 
@@ -94,9 +99,9 @@ impl Table {
             },
         };
         table.options.set(options);
-        let (columns, others): (Vec<_>, Vec<_>) =
-            parts.iter().partition(|part| matches!(part, TablePart::Column(_)));
-        for part in columns.into_iter().chain(others) {
+        let mut parts: Vec<&TablePart> = parts.iter().collect();
+        parts.sort_by_key(|part| part.rank());
+        for part in parts {
             table.change(&Change::Add(part.clone(), Place::Unchanged))?;
         }
         table.check()?;

@@ -197,7 +197,23 @@ impl<'a> Cursor<'a> {
 
     /// An expression in parentheses, in one form whatever its spaces, case and backticks were.
     pub fn expression(&mut self) -> Result<String, SchemaError> {
+        self.canonical_until_closed(self.position)
+    }
+
+    /// Whether a function is called here.
+    pub fn sees_call(&self) -> bool {
+        matches!(self.peek(), Token::Word(_)) && *self.peek_at(1) == Token::LParen
+    }
+
+    /// A call of a function, as an expression in parentheses.
+    pub fn call(&mut self) -> Result<String, SchemaError> {
         let start = self.position;
+        self.name()?;
+        Ok(format!("({})", self.canonical_until_closed(start)?))
+    }
+
+    /// The expression from `start` to the parenthesis that closes the one here.
+    fn canonical_until_closed(&mut self, start: usize) -> Result<String, SchemaError> {
         self.expect_token(&Token::LParen)?;
         let mut depth = 1;
         while depth > 0 {

@@ -32,6 +32,17 @@ pub enum TablePart {
     Check(Check),
 }
 
+impl TablePart {
+    /// The order in which parts are added: keys after their columns, and foreign keys after the keys they can use.
+    pub fn rank(&self) -> u8 {
+        match self {
+            Self::Column(_) => 0,
+            Self::Key(_) | Self::Check(_) => 1,
+            Self::ForeignKey(_) => 2,
+        }
+    }
+}
+
 /// A column with what else its definition brings.
 #[derive(Debug, Clone)]
 pub struct ColumnPart {
@@ -437,6 +448,8 @@ fn charset(cursor: &mut Cursor<'_>) -> Result<String, SchemaError> {
     Ok(if charset == "utf8" { "utf8mb3".into() } else { charset })
 }
 
+const TIMESTAMP_FUNCTIONS: [&str; 4] = ["CURRENT_TIMESTAMP", "NOW", "LOCALTIMESTAMP", "LOCALTIME"];
+
 fn default_value(cursor: &mut Cursor<'_>) -> Result<Option<String>, SchemaError> {
     if cursor.takes("NULL") {
         return Ok(None);
@@ -458,12 +471,15 @@ fn default_value(cursor: &mut Cursor<'_>) -> Result<Option<String>, SchemaError>
     if let Ok(text) = cursor.string() {
         return Ok(Some(literal(&text)));
     }
+    if cursor.sees_call() && !TIMESTAMP_FUNCTIONS.iter().any(|function| cursor.sees(function)) {
+        // MariaDB prints calls without the parentheses that MySQL asks for.
+        return cursor.call().map(Some);
+    }
     timestamp_function(cursor).map(Some)
 }
 
 fn timestamp_function(cursor: &mut Cursor<'_>) -> Result<String, SchemaError> {
-    let functions = ["CURRENT_TIMESTAMP", "NOW", "LOCALTIMESTAMP", "LOCALTIME"];
-    if cursor.takes_one_of(&functions).is_none() {
+    if cursor.takes_one_of(&TIMESTAMP_FUNCTIONS).is_none() {
         return Err(cursor.expected("a literal, CURRENT_TIMESTAMP or an expression in parentheses"));
     }
     if !cursor.takes_token(&Token::LParen) {
