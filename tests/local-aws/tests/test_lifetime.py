@@ -22,12 +22,19 @@ with LocalAws() as aws:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_ministack_ends_with_its_starter(number):
     environment = {**os.environ, "PYTHONPATH": str(TOY.parents[1])}
-    starter = subprocess.Popen([sys.executable, "-c", SCRIPT], env=environment, stdout=subprocess.PIPE, text=True)
+    starter = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        # A job in the background, as under some CI, starts with SIGINT ignored, and would hand that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     url = starter.stdout.readline().strip()
     assert answers(url)
 
     starter.send_signal(number)
-    starter.communicate()
+    starter.communicate(timeout=60)
 
     wait_for(lambda: not answers(url))
 
