@@ -24,6 +24,7 @@ pub struct DeployRequest {
     #[serde(default, deserialize_with = "null_as_default")]
     pub approved: bool,
     /// Its page in PlanetScale's web application.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub html_url: String,
     /// Its deployment.
     pub deployment: Option<Deployment>,
