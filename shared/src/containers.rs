@@ -145,6 +145,16 @@ pub fn progress(
     }
 }
 
+/// The lines of a container's log from where deployment `version` begins; all of them when that is not seen.
+///
+/// The log has no filter for the deployment. Lightsail's own lines, such as `[deployment:4] Took too long`, were seen
+/// live by others.
+pub fn own_lines<'a, 'b>(lines: &'b [&'a str], version: i32) -> &'b [&'a str] {
+    let mark = format!("[deployment:{version}]");
+    let first = lines.iter().position(|line| line.contains(&mark)).unwrap_or_default();
+    &lines[first..]
+}
+
 /// Waits for a service that is busy, until the deadline.
 pub fn busy(what: String, waited: u64, deadline: u64) -> Creation {
     match patience(waited, deadline) {
@@ -237,6 +247,20 @@ mod tests {
         }
         assert!(matches!(busy("Busy.".into(), 100, 100), Creation::TimedOut { .. }));
         assert!(matches!(busy("Busy.".into(), 0, 100), Creation::Wait { seconds: 5, .. }));
+    }
+
+    #[test]
+    fn a_log_is_read_from_where_the_deployment_begins() {
+        let log = [
+            "[deployment:3] Creating",
+            "old",
+            "[deployment:4] Creating",
+            "new",
+            "[deployment:4] Took too long",
+        ];
+        assert_eq!(own_lines(&log, 4), &log[2..]);
+        assert_eq!(own_lines(&log, 5), &log);
+        assert_eq!(own_lines(&[], 4), &[] as &[&str]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use aws_sdk_lightsail::Client;
 use aws_sdk_lightsail::types::ContainerServiceDeployment;
 use serde::{Deserialize, Serialize};
-use shared::containers::{Progress, ServiceDeployment, ServiceDeploymentState, progress};
+use shared::containers::{Progress, ServiceDeployment, ServiceDeploymentState, own_lines, progress};
 use shared::release::Release;
 use shared::{Error, aws, config, text};
 
@@ -53,7 +53,7 @@ pub async fn handle(context: &Context, Input { release, version, waited }: Input
     let mut step = progress(service, version, &deployments, waited, release.deadlines.containers);
     let mut log = Vec::new();
     if let Progress::Failed { because } = &mut step {
-        log = context.last_words(service).await;
+        log = context.last_words(service, version).await;
         if !log.is_empty() {
             because.push_str(&format!(
                 " The end of its log: {}",
@@ -66,15 +66,14 @@ pub async fn handle(context: &Context, Input { release, version, waited }: Input
 
 impl Context {
     /// The last lines of the container's log. They help a person and decide nothing: without them the release goes on.
-    async fn last_words(&self, service: &str) -> Vec<String> {
+    async fn last_words(&self, service: &str, version: i32) -> Vec<String> {
         let log = self.lightsail.get_container_log().service_name(service).container_name(&self.container);
         match log.send().await {
             Ok(answer) => {
-                let lines = answer.log_events().iter().filter_map(|event| event.message());
-                let mut last: Vec<_> =
-                    lines.rev().take(LOG_LINES).map(|line| text::shorten(line, 500)).collect();
-                last.reverse();
-                last
+                let lines: Vec<_> = answer.log_events().iter().filter_map(|event| event.message()).collect();
+                let own = own_lines(&lines, version);
+                let last = &own[own.len().saturating_sub(LOG_LINES)..];
+                last.iter().map(|line| text::shorten(line, 500)).collect()
             }
             Err(error) => {
                 let error = aws::failed(&format!("lightsail:GetContainerLog of {service}"), &error);
