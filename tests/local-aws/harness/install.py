@@ -48,7 +48,7 @@ def install(
     ]
     if overrides:
         command += ["--parameter-overrides", *(f"{name}={_quoted(value)}" for name, value in overrides.items())]
-    variables = {**_tools_environment(), **aws.environment(), "SAM_CLI_POLL_DELAY": "1"}
+    variables = {**_tools_environment(), **aws.environment(), "SAM_CLI_POLL_DELAY": "0.3"}
     _run(f"sam deploy {environment}", command, aws.logs, variables, project, show)
     return Environment(aws, str(section["stack_name"]))
 
