@@ -137,10 +137,7 @@ pub fn progress(
     match patience(waited, deadline) {
         Patience::Wait(seconds) => Progress::Wait { seconds, because },
         Patience::Exhausted => Progress::TimedOut {
-            because: format!(
-                "The deadline for the containers ({}) passed. {because}",
-                text::duration(deadline)
-            ),
+            because: format!("{} {because}", text::deadline_passed("the containers", deadline)),
         },
     }
 }
@@ -160,7 +157,7 @@ pub fn busy(what: String, waited: u64, deadline: u64) -> Creation {
     match patience(waited, deadline) {
         Patience::Wait(seconds) => Creation::Wait { seconds, because: what },
         Patience::Exhausted => Creation::TimedOut {
-            because: format!("The deadline for the containers ({}) passed. {what}", text::duration(deadline)),
+            because: format!("{} {what}", text::deadline_passed("the containers", deadline)),
         },
     }
 }

@@ -18,6 +18,8 @@ pub mod text;
 
 #[cfg(feature = "aws")]
 pub mod aws;
+#[cfg(feature = "executions")]
+pub mod executions;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "records")]

@@ -319,10 +319,7 @@ pub fn refused_deploy(
         return Ok(match patience(waited, deadline) {
             Patience::Wait(seconds) => Queued::StillValidating { seconds, because: sentence },
             Patience::Exhausted => Queued::TimedOut {
-                because: format!(
-                    "The deadline for validation ({}) passed. {sentence}",
-                    text::duration(deadline)
-                ),
+                because: format!("{} {sentence}", text::deadline_passed("validation", deadline)),
             },
         });
     }
@@ -452,17 +449,14 @@ fn wait(goal: Goal, request: &DeployRequest, waited: u64, deadlines: &Deadlines,
     match patience(waited, deadline) {
         Patience::Wait(seconds) => Step::Wait { seconds, because },
         Patience::Exhausted => {
-            let because = format!(
-                "The deadline for {} ({}) passed. {because} It is {}.",
-                match goal {
-                    Goal::Validation => "validation",
-                    Goal::Approval => "approval",
-                    Goal::Schema => "the schema",
-                    Goal::Revert => "the revert",
-                },
-                text::duration(deadline),
-                request.states()
-            );
+            let what = match goal {
+                Goal::Validation => "validation",
+                Goal::Approval => "approval",
+                Goal::Schema => "the schema",
+                Goal::Revert => "the revert",
+            };
+            let passed = text::deadline_passed(what, deadline);
+            let because = format!("{passed} {because} It is {}.", request.states());
             match goal {
                 Goal::Approval => refuse(Outcome::SchemaRejected, because),
                 Goal::Validation => refuse(Outcome::TimedOut, because),

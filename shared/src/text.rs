@@ -27,6 +27,11 @@ pub fn duration(seconds: u64) -> String {
     if shown.is_empty() { "0 s".into() } else { shown.join(" ") }
 }
 
+/// That the deadline for `what`, of `seconds`, passed.
+pub fn deadline_passed(what: &str, seconds: u64) -> String {
+    format!("The deadline for {what} ({}) passed.", duration(seconds))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 
 from harness import Environment, Lightsail, LocalAws, PlanetScale, emulator, install, push_image
+from harness.bookings import DATABASE, HOTELS, ORGANIZATION, TOKEN
 from harness.processes import ProcessFailed
 from rich.console import Console
 from rich.table import Table
@@ -17,20 +18,8 @@ from rich.text import Text
 
 from demo.live import follow
 
-ORGANIZATION = "my-organization"
-DATABASE = "bookings_api"
-# The emulators take them; nothing else does.
-TOKEN = {"id": "emulatortokn", "token": "pscale_tkn_only_for_the_emulator"}
+# Only the emulator takes it.
 CONNECTION_STRING = "mysql://emulated:only-for-the-emulator@127.0.0.1/bookings_api"
-
-HOTELS = """
-CREATE TABLE hotels (
-  id INT UNSIGNED PRIMARY KEY AUTO_INCREMENT,
-  name VARCHAR(50) NOT NULL,
-  address VARCHAR(50) NOT NULL,
-  stars FLOAT(2) UNSIGNED
-)
-"""
 
 
 @dataclass
@@ -137,9 +126,7 @@ def tell(
 
 
 def report(console: Console, environment: Environment, execution: dict) -> None:
-    name = execution["executionArn"].rsplit(":", 1)[1]
-    record = next(r for r in environment.records() if r["kind"] == "release" and name in r["id"])
-    told = json.loads(record["report"])
+    told = environment.report(execution["executionArn"])
     console.print()
     lines = [
         ("outcome", told["outcome"]),

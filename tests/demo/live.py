@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any, Iterator
 
-from harness import Environment, LocalAws
+from harness import Environment
 from rich.console import Console
 from rich.text import Text
 
@@ -23,7 +23,7 @@ def follow(console: Console, environment: Environment, after: set[str], within_s
     arn = _next_execution(environment, after, deadline)
     console.print(f"  execution [bold]{arn.rsplit(':', 1)[1]}[/]")
     shown = ""
-    for event in _events(environment.aws, arn, deadline):
+    for event in _events(environment, arn, deadline):
         line = _line(event)
         # A wait that finds nothing new is not shown again.
         if line is not None and line.plain[10:] != shown:
@@ -41,14 +41,13 @@ def _next_execution(environment: Environment, after: set[str], deadline: float) 
     raise TimeoutError("The push started no execution. Look at the functions' logs.")
 
 
-def _events(aws: LocalAws, arn: str, deadline: float) -> Iterator[dict[str, Any]]:
+def _events(environment: Environment, arn: str, deadline: float) -> Iterator[dict[str, Any]]:
     """The events as they happen, each with the seconds since the execution's start."""
-    client = aws.client("stepfunctions")
+    client = environment.aws.client("stepfunctions")
     seen, start = 0, None
     while time.monotonic() < deadline:
         ended = client.describe_execution(executionArn=arn)["status"] != "RUNNING"
-        pages = client.get_paginator("get_execution_history").paginate(executionArn=arn)
-        events = [event for page in pages for event in page["events"]]
+        events = environment.history(arn)
         for event in events[seen:]:
             start = start or event["timestamp"]
             yield {**event, "seconds": (event["timestamp"] - start).total_seconds()}

@@ -10,27 +10,17 @@ from dataclasses import dataclass
 from typing import Any, Callable, Iterator
 
 from harness import Environment, Lightsail, LocalAws, PlanetScale, push_image
+from harness.bookings import DATABASE, HOTELS, ORGANIZATION, TOKEN
 
-ORGANIZATION = "my-organization"
-DATABASE = "bookings_api"
 REPOSITORY = "bookings-api"
 
 # None of them is real; each is searched for in histories and logs.
-TOKEN = {"id": "emulatortokn", "token": "pscale_tkn_only_for_the_emulator"}
 CONNECTION_STRINGS = {
     "qa": "mysql://emulated:only-for-the-emulator-qa@127.0.0.1/bookings_api",
     "prod": "mysql://emulated:only-for-the-emulator-prod@127.0.0.1/bookings_api",
 }
 SECRETS = [TOKEN["token"], "only-for-the-emulator-qa", "only-for-the-emulator-prod"]
 
-HOTELS = """
-CREATE TABLE hotels (
-  id INT UNSIGNED PRIMARY KEY AUTO_INCREMENT,
-  name VARCHAR(50) NOT NULL,
-  address VARCHAR(50) NOT NULL,
-  stars FLOAT(2) UNSIGNED
-)
-"""
 ADD_DESCRIPTION = "ALTER TABLE hotels ADD description VARCHAR(400)"
 DROP_STARS = "ALTER TABLE hotels DROP COLUMN stars"
 
@@ -110,15 +100,8 @@ class Stage:
             status=execution["status"],
             outcome=environment.end_state(arn),
             states=environment.states(arn),
-            report=self.report(environment, arn),
+            report=environment.report(arn),
         )
-
-    def report(self, environment: Environment, arn: str) -> dict[str, Any]:
-        """The record of a release."""
-        name = arn.rsplit(":", 1)[1]
-        found = [record for record in environment.records() if record["kind"] == "release" and name in record["id"]]
-        assert len(found) == 1, f"{name} is recorded {len(found)} times"
-        return json.loads(found[0]["report"])
 
     def lock(self, environment: Environment) -> str | None:
         """The execution that holds the environment's lock."""

@@ -38,7 +38,7 @@ def test_a_person_releases_by_hand_what_the_tag_points_at(stage: Stage) -> None:
     assert started["started"].endswith("-by-hand")
     arn = first.arn.rsplit(":", 1)[0] + ":" + started["started"]
     assert stage.qa.wait_for_execution(arn)["status"] == "SUCCEEDED"
-    assert stage.report(stage.qa, arn)["image"] == first.report["image"]
+    assert stage.qa.report(arn)["image"] == first.report["image"]
 
 
 def test_tagging_an_older_image_again_rolls_back(stage: Stage) -> None:

@@ -2,7 +2,8 @@ use serde::Deserialize;
 use shared::lock::{Turn, superseded, wait_for};
 use shared::records::{Holder, Records};
 use shared::release::{Execution, Release};
-use shared::{Error, aws, registry};
+use shared::start::HolderState;
+use shared::{Error, aws, executions, registry};
 
 pub struct Context {
     ecr: aws_sdk_ecr::Client,
@@ -39,7 +40,7 @@ pub async fn handle(context: &Context, Input { release, execution, waited }: Inp
     let Some(holder) = context.records.take_lock(&me, None).await? else {
         return Ok(Turn::Ours { because: "The environment was free.".into() });
     };
-    if context.runs(&holder.execution).await? {
+    if executions::state(&context.sfn, &holder.execution).await? == HolderState::Running {
         return Ok(wait_for(&holder.execution, waited, release.deadlines.turn));
     }
     match context.records.take_lock(&me, Some(&holder.execution)).await? {
@@ -47,16 +48,5 @@ pub async fn handle(context: &Context, Input { release, execution, waited }: Inp
             because: format!("Taken over from {}, which does not run any more.", holder.execution),
         }),
         Some(other) => Ok(wait_for(&other.execution, waited, release.deadlines.turn)),
-    }
-}
-
-impl Context {
-    /// Whether an execution runs. Only its own state tells, never the time: a slow release keeps its lock.
-    async fn runs(&self, execution: &str) -> Result<bool, Error> {
-        match self.sfn.describe_execution().execution_arn(execution).send().await {
-            Ok(answer) => Ok(matches!(answer.status().as_str(), "RUNNING" | "PENDING_REDRIVE")),
-            Err(error) if aws::code(&error).as_deref() == Some("ExecutionDoesNotExist") => Ok(false),
-            Err(error) => Err(aws::failed(&format!("states:DescribeExecution of {execution}"), &error)),
-        }
     }
 }

@@ -4,8 +4,8 @@ use serde_json::Value;
 use shared::image::{ImageDigest, immutable_tag};
 use shared::records::Records;
 use shared::release::{Cause, Image, Release};
-use shared::start::{HolderState, Known, Request, execution_name, is_lost, request};
-use shared::{Error, aws, registry};
+use shared::start::{Known, Request, execution_name, is_lost, request};
+use shared::{Error, aws, executions, registry};
 
 use crate::settings::Settings;
 
@@ -121,25 +121,11 @@ impl Context {
     /// What the records and the running executions say.
     async fn known(&self) -> Result<Known, Error> {
         let holder = match self.records.holder().await? {
-            Some(holder) => Some((holder.digest, self.state(&holder.execution).await?)),
+            Some(holder) => Some((holder.digest, executions::state(&self.sfn, &holder.execution).await?)),
             None => None,
         };
         let last_released = self.records.last().await?.map(|last| last.digest);
         Ok(Known { last_released, holder, running: self.running().await? })
-    }
-
-    async fn state(&self, execution: &str) -> Result<HolderState, Error> {
-        match self.sfn.describe_execution().execution_arn(execution).send().await {
-            Ok(answer) => Ok(match answer.status().as_str() {
-                "RUNNING" | "PENDING_REDRIVE" => HolderState::Running,
-                "ABORTED" => HolderState::Stopped,
-                _ => HolderState::Ended,
-            }),
-            Err(error) if aws::code(&error).as_deref() == Some("ExecutionDoesNotExist") => {
-                Ok(HolderState::Ended)
-            }
-            Err(error) => Err(aws::failed(&format!("states:DescribeExecution of {execution}"), &error)),
-        }
     }
 
     async fn running(&self) -> Result<Vec<String>, Error> {

@@ -126,6 +126,14 @@ class Environment:
         deserialize = TypeDeserializer().deserialize
         return [{key: deserialize(value) for key, value in item.items()} for page in pages for item in page["Items"]]
 
+    def report(self, arn: str) -> dict[str, Any]:
+        """The report that a release recorded. Raises LookupError unless there is exactly one."""
+        name = arn.rsplit(":", 1)[1]
+        found = [record for record in self.records() if record["kind"] == "release" and name in record["id"]]
+        if len(found) != 1:
+            raise LookupError(f"{name} is recorded {len(found)} times")
+        return json.loads(found[0]["report"])
+
     def subscribe(self) -> None:
         """Collect the topic's notifications from now on, in a queue."""
         if not self._queue:
