@@ -345,7 +345,7 @@ async fn try_sandbox(images: &Images) -> Result<(), String> {
 fn cannot_start(why: &str) -> String {
     format!(
         "this machine does not let the emulator start containers. {why} \
-         It takes Linux 5.12 or newer with user namespaces for everybody, overlayfs, and a /proc that is not masked; \
+         It takes Linux 5.11 or newer with user namespaces for everybody, overlayfs, and a /proc that is not masked; \
          no package is needed. \
          See `sysctl user.max_user_namespaces kernel.unprivileged_userns_clone \
          kernel.apparmor_restrict_unprivileged_userns`: the first must not be 0, the second, on Debian, must be 1, \
