@@ -162,7 +162,7 @@ impl Runtime for Processes {
 impl Plan {
     /// Starts the containers, and waits until they are healthy.
     async fn start_healthy(&self) -> Result<Node, StartFailure> {
-        let node = self.start().await.map_err(|_| StartFailure::Crash)?;
+        let node = self.start().await?;
         let deadline = self.launch.timing.health_check_deadline;
         tokio::select! {
             () = node.one_ended() => Err(StartFailure::Crash),
@@ -177,15 +177,21 @@ impl Plan {
         }
     }
 
-    async fn start(&self) -> io::Result<Node> {
+    async fn start(&self) -> Result<Node, StartFailure> {
         let mut containers = BTreeMap::new();
         for (name, spec) in &self.launch.containers {
-            let sandbox = self.sandbox(spec, &self.images[name]).map_err(io::Error::other)?;
+            let failed = |why: String| {
+                (self.log)(name, &format!("The container cannot be started: {why}"));
+                StartFailure::Crash
+            };
+            let sandbox = self.sandbox(spec, &self.images[name]).map_err(failed)?;
             let log = {
                 let (sink, name) = (self.log.clone(), name.clone());
                 move |line: &str| sink(&name, line)
             };
-            containers.insert(name.clone(), Arc::new(Container::start(&sandbox, &self.reaches, log).await?));
+            let container = Container::start(&sandbox, &self.reaches, log).await;
+            let container = container.map_err(|error| failed(error.to_string()))?;
+            containers.insert(name.clone(), Arc::new(container));
         }
         let endpoint = self.launch.public_endpoint.as_ref();
         let health_check = endpoint.map(|endpoint| HealthCheck {

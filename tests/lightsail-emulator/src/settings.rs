@@ -130,8 +130,8 @@ impl Settings {
         }
         let changed: Settings = serde_json::from_value(all).map_err(|error| error.to_string())?;
         let scale = changed.health_check_interval_scale;
-        if !(0.0..=1000.0).contains(&scale) {
-            return Err(format!("healthCheckIntervalScale is {scale}; give a factor from 0 to 1000"));
+        if !(0.001..=1000.0).contains(&scale) {
+            return Err(format!("healthCheckIntervalScale is {scale}; give a factor from 0.001 to 1000"));
         }
         Ok(changed)
     }

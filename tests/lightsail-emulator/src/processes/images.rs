@@ -25,6 +25,9 @@ const EMPTY: &str = "empty";
 /// An image that nobody started for so long is removed when an emulator starts.
 const KEPT_UNUSED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
+/// Whoever unpacks an image has locked it after this time.
+const LOCKED_AT_THE_LATEST: Duration = Duration::from_secs(60);
+
 /// The unpacked images of a folder, which several emulators may share.
 pub struct Images {
     folder: PathBuf,
@@ -71,7 +74,7 @@ impl Images {
             fs::create_dir_all(folder.join(name))?;
         }
         let folder = folder.canonicalize()?;
-        remove_unused(&folder.join(UNPACKING), Duration::ZERO)?;
+        remove_unused(&folder.join(UNPACKING), LOCKED_AT_THE_LATEST)?;
         remove_unused(&folder.join(ROOTS), KEPT_UNUSED)?;
         Ok(Images { folder, ecr, known: Mutex::default() })
     }
@@ -126,7 +129,8 @@ impl Images {
         let configuration: Value =
             serde_json::from_slice(&fs::read(folder.join("config.json")).ok()?).ok()?;
         let files = Root::open(&folder.join("root")).ok()?;
-        lock.set_modified(SystemTime::now()).ok()?;
+        // Another user's image is as good; only that user removes it.
+        let _ = lock.set_modified(SystemTime::now());
         Some(Image {
             root: Path::new(ROOTS).join(name).join("root"),
             configuration: serde_json::from_value(configuration["config"].clone()).unwrap_or_default(),

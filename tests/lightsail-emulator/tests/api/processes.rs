@@ -139,6 +139,9 @@ async fn a_program_that_is_not_in_the_image_is_told_in_the_log() {
     lab.push("empty", &json!({"Entrypoint": ["/missing"]}), &[app("empty")]);
     assert_eq!(lab.release("empty", &[]).await, "FAILED");
     assert!(lab.log().await.iter().any(|line| line.contains("cannot run \"/missing\": No such file")));
+    lab.push("silent", &json!({}), &[app("silent")]);
+    assert_eq!(lab.release("silent", &[]).await, "FAILED");
+    assert!(lab.log().await.iter().any(|line| line.contains("no entrypoint and no command")));
 }
 
 #[tokio::test]
