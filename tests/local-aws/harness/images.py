@@ -42,6 +42,8 @@ def push_image(
     *,
     architecture: str = "amd64",
     files: Mapping[str, str] | None = None,
+    program: bytes | None = None,
+    arguments: Iterable[str] = (),
     labels: Mapping[str, str] | None = None,
     unique: bool = False,
 ) -> str:
@@ -49,9 +51,12 @@ def push_image(
 
     Returns the digest. The same arguments make the same image, unless it is to be `unique`.
     No tags push the image by its digest alone, as happens to the images of an index.
-    `files` are the contents of its one layer by path.
+    `files` are the contents of its one layer by path; `program` is a static executable, which the image starts
+    with `arguments`.
     """
-    image = _assemble(architecture, dict(files or {"index.html": "hello\n"}), dict(labels or {}), unique)
+    image = _assemble(
+        architecture, dict(files or {"index.html": "hello\n"}), program, ["/app", *arguments], dict(labels or {}), unique
+    )
     registry = _Registry(aws, repository)
     for blob in image.blobs:
         registry.upload(blob)
@@ -70,17 +75,24 @@ class _Image:
         return _digest(self.manifest)
 
 
-def _assemble(architecture: str, files: dict[str, str], labels: dict[str, str], unique: bool) -> _Image:
+def _assemble(
+    architecture: str,
+    files: dict[str, str],
+    program: bytes | None,
+    command: list[str],
+    labels: dict[str, str],
+    unique: bool,
+) -> _Image:
     if unique:
         files = {**files, "unique": secrets.token_hex(16)}
-    archive = _tar(files)
+    archive = _tar(files, program)
     # Without a time, so that the same files compress to the same bytes.
     layer = gzip.compress(archive, mtime=0)
     configuration = _json(
         {
             "architecture": architecture,
             "os": "linux",
-            "config": {"Cmd": ["/app"], "Labels": labels},
+            "config": {"Cmd": command, "Labels": labels},
             "rootfs": {"type": "layers", "diff_ids": [_digest(archive)]},
         }
     )
@@ -95,13 +107,17 @@ def _assemble(architecture: str, files: dict[str, str], labels: dict[str, str], 
     return _Image(manifest, [configuration, layer])
 
 
-def _tar(files: dict[str, str]) -> bytes:
+def _tar(files: dict[str, str], program: bytes | None) -> bytes:
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for path, content in sorted(files.items()):
             member = tarfile.TarInfo(path)
             member.size = len(content.encode())
             tar.addfile(member, io.BytesIO(content.encode()))
+        if program is not None:
+            member = tarfile.TarInfo("app")
+            member.size, member.mode = len(program), 0o755
+            tar.addfile(member, io.BytesIO(program))
     return archive.getvalue()
 
 

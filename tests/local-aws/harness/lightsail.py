@@ -57,6 +57,16 @@ class Lightsail:
         deployment = next(found, {}).get("currentDeployment")
         return next(iter(deployment["containers"].values()))["image"] if deployment else None
 
+    def public_url(self, service: str) -> str:
+        """Where the service is reached; something answers only when the local AWS runs real containers."""
+        found = (s for s in self.api.get("/_control/services") if s["containerServiceName"] == service)
+        return next(found)["url"]
+
+    def log(self, service: str, container: str) -> list[str]:
+        """The lines of a container's log."""
+        found = (s for s in self.api.get("/_control/services") if s["containerServiceName"] == service)
+        return [line["message"] for line in next(found)["logs"].get(container, [])]
+
     def _judge(self, verdict: str, log: tuple[str, ...]) -> None:
         self.api.put("/_control/verdicts", {"image": {}, "verdict": verdict, "log": list(log)})
 

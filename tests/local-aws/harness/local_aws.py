@@ -26,6 +26,8 @@ class LocalAws:
     """A local AWS for as long as the `with` block lasts.
 
     `planetscale` and `lightsail` are the emulators' binaries; one that is left out is not started.
+    `real_containers` starts every container as a process, which reaches nothing of this machine but the
+    addresses of `container_reaches`, such as a database's "127.0.0.1:3306". Without it nothing is started.
     `wait_scale` shortens every Wait and retry interval of a state machine (SFN_WAIT_SCALE).
     `function_environment` is seen by every function, beside what its template says.
 
@@ -39,6 +41,8 @@ class LocalAws:
         lightsail: Path | None = None,
         planetscale_arguments: Sequence[str] = (),
         lightsail_arguments: Sequence[str] = (),
+        real_containers: bool = False,
+        container_reaches: Sequence[str] = (),
         wait_scale: float = 1.0,
         account: str = "123456789012",
         region: str = "eu-central-1",
@@ -57,6 +61,8 @@ class LocalAws:
                 *("--account", account, "--region", region),
                 *("--ecr-endpoint", self.endpoint_url),
                 *("--authorize", f"{self.endpoint_url}/_local/authorize"),
+                *(("--runtime", "process", "--image-folder", str(LOCAL / "images")) if real_containers else ()),
+                *(part for address in container_reaches for part in ("--container-reaches", address)),
                 *lightsail_arguments,
             ],
         }
