@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stage import ADD_DESCRIPTION, Stage
+from stage import ADD_DESCRIPTION, Stage, one_writer_at_a_time
 
 
 def test_of_many_pushes_one_works_at_a_time_and_the_last_wins(stage: Stage) -> None:
@@ -18,18 +18,6 @@ def test_of_many_pushes_one_works_at_a_time_and_the_last_wins(stage: Stage) -> N
     assert stage.planetscale.calls()["POST deploy"] == 1, "the column is added once"
     assert stage.planetscale.open_requests() == []
     assert stage.lock(stage.prod) is None
-
-
-def one_writer_at_a_time(stage: Stage) -> bool:
-    """Whether no deployment of prod started before the one before it had ended, by the emulator's own log."""
-    running = 0
-    for effect in stage.lightsail.api.get("/_control/effects"):
-        if effect["service"] == "bookings-api-prod":
-            running += effect["kind"] == "deploymentStarted"
-            running -= effect["kind"] in ("deploymentActive", "deploymentFailed")
-            if running > 1:
-                return False
-    return True
 
 
 def test_two_environments_do_not_wait_for_each_other(stage: Stage) -> None:

@@ -91,6 +91,10 @@ class PlanetScale:
         """Play a fault; the kinds are in the emulator's README."""
         self.api.post("/_control/faults", {"kind": kind, **more})
 
+    def pending_faults(self) -> list[dict[str, Any]]:
+        """The faults still to be played. One that holds its request has been played."""
+        return self.api.get("/_control/faults")
+
     def clear_faults(self) -> None:
         self.api.delete("/_control/faults")
 
