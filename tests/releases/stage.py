@@ -65,7 +65,7 @@ class Stage:
 
     def clear(self) -> None:
         """Nothing of this test goes on into the next one."""
-        faults = (request["fault"] for request in self.planetscale.api.get("/_control/requests"))
+        faults = (request.get("fault") for request in self.planetscale.api.get("/_control/requests"))
         figures.count("faults of PlanetScale", Counter(filter(None, faults)))
         self.lightsail.clear()
         self.planetscale.clear_faults()
