@@ -49,7 +49,7 @@ def check_nothing_twice(stage: Stage, ended: Ended) -> None:
     assert sum(effect.get("cause") == "deploy" for effect in stage.planetscale.effects()) <= 1
     services = stage.lightsail.api.get("/_control/services?environment=true")
     marks = [
-        container["environment"]["RELEASE_EXECUTION"]
+        container["environment"].get("RELEASE_EXECUTION")
         for service in services
         for deployment in service["deployments"]
         for container in deployment["containers"].values()
