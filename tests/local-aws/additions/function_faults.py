@@ -12,7 +12,6 @@ A function whose reserved concurrency is used up fails a task with Lambda.TooMan
 the Step Functions guide, "Handling errors in workflows", names it; ministack says Lambda.Unknown.
 """
 
-import contextvars
 import json
 import os
 import signal
@@ -21,7 +20,7 @@ from collections import Counter
 from typing import Any
 
 from ministack.core import lambda_runtime
-from ministack.services import lambda_svc, stepfunctions
+from ministack.services import stepfunctions
 
 from additions import control
 from additions.wrapping import wrap
@@ -29,12 +28,10 @@ from additions.wrapping import wrap
 _faults: list[dict[str, Any]] = []
 _played: Counter[str] = Counter()
 _lock = threading.Lock()
-_throttled: contextvars.ContextVar[bool] = contextvars.ContextVar("throttled", default=False)
 
 
 def install() -> None:
     wrap(stepfunctions, "_call_lambda", _call_lambda)
-    wrap(lambda_svc, "_throttle_response", _throttle_response)
     control.register("function-faults", _add)
     control.register("kill", lambda request: {"atWork": _kill(request.get("function", ""))})
 
@@ -53,12 +50,11 @@ def _add(request: dict[str, Any]) -> dict[str, Any]:
 def _call_lambda(call: Any, function_ref: str, event: Any) -> Any:
     name = function_ref.partition(":function:")[2].split(":")[0] or function_ref
     fault = _take(name)
-    _throttled.set(False)
     if fault is None:
         try:
             return call(function_ref, event)
         except stepfunctions._ExecutionError as error:
-            if _throttled.get():
+            if error.error == "Lambda.Unknown" and '"__type": "TooManyRequestsException"' in error.cause:
                 error.error = "Lambda.TooManyRequestsException"
             raise
     if fault["worked"]:
@@ -66,11 +62,6 @@ def _call_lambda(call: Any, function_ref: str, event: Any) -> Any:
     if fault["killed"]:
         _kill(name)
     raise stepfunctions._ExecutionError(fault["error"], fault["cause"] or json.dumps({"errorType": fault["error"]}))
-
-
-def _throttle_response(respond: Any, *arguments: Any, **named: Any) -> dict:
-    _throttled.set(True)
-    return respond(*arguments, **named)
 
 
 def _take(name: str) -> dict[str, Any] | None:
