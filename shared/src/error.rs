@@ -23,6 +23,9 @@ pub enum Error {
     /// Lightsail or ECR refuse the deployment, for good; nothing was deployed.
     #[error("{0}")]
     ContainersRefused(String),
+    /// The execution was redriven, and has to take the environment's lock again before it changes anything.
+    #[error("{0}")]
+    Redriven(String),
     /// An answer that no documented behaviour explains.
     #[error("{0}")]
     Unexpected(String),
@@ -30,8 +33,15 @@ pub enum Error {
 
 impl Error {
     /// Every name that [`Error::name`] can return.
-    pub const NAMES: [&str; 6] =
-        ["Retryable", "Misconfigured", "SchemaRefused", "RevertRefused", "ContainersRefused", "Unexpected"];
+    pub const NAMES: [&str; 7] = [
+        "Retryable",
+        "Misconfigured",
+        "SchemaRefused",
+        "RevertRefused",
+        "ContainersRefused",
+        "Redriven",
+        "Unexpected",
+    ];
 
     /// The name that Retry and Catch of the state machine match.
     pub fn name(&self) -> &'static str {
@@ -41,6 +51,7 @@ impl Error {
             Self::SchemaRefused(_) => "SchemaRefused",
             Self::RevertRefused(_) => "RevertRefused",
             Self::ContainersRefused(_) => "ContainersRefused",
+            Self::Redriven(_) => "Redriven",
             Self::Unexpected(_) => "Unexpected",
         }
     }

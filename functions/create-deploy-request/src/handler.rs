@@ -45,9 +45,16 @@ async fn adopt(requests: &DeployRequests<'_>) -> Result<Option<DeployRequest>, E
     for open in requests.open().await? {
         match adoption(&open) {
             Adoption::Adopt => return Ok(Some(open)),
-            Adoption::CloseWindow => {
-                requests.skip_revert(open.number).await?;
-            }
+            Adoption::CloseWindow => match requests.skip_revert(open.number).await {
+                Ok(_) => {}
+                // The window may have closed by itself since the list was read.
+                Err(Failure::Refused { sentence, .. }) => {
+                    if adoption(&requests.get(open.number).await?) == Adoption::CloseWindow {
+                        return Err(Error::Unexpected(sentence));
+                    }
+                }
+                Err(Failure::Other(error)) => return Err(error),
+            },
             Adoption::Busy => {
                 return Err(Error::Retryable(format!(
                     "Deploy request #{} is still {}.",

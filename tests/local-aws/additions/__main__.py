@@ -9,11 +9,15 @@ from additions import (
     control,
     eventbridge_to_lambda,
     execution_end,
+    execution_history,
     execution_semantics,
     function_environment,
+    function_faults,
     image_pushes,
     image_repository,
+    redrive,
     secret_resource,
+    simulated_time,
     state_machine_definition,
     state_machine_role,
 )
@@ -27,7 +31,11 @@ def main() -> None:
     eventbridge_to_lambda.install()
     function_environment.install()
     execution_semantics.install()
+    execution_history.install()
     execution_end.install()
+    redrive.install()
+    simulated_time.install()
+    function_faults.install()
     state_machine_definition.install()
     state_machine_role.install()
     authorization.install()

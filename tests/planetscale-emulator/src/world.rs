@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::clock::Timestamp;
 use crate::database::{Context, Database};
-use crate::deploy_request::View;
+use crate::deploy_request::{ShownStates, View};
 use crate::error::ApiError;
 use crate::faults::Faults;
 use crate::journal::Journal;
@@ -63,6 +63,19 @@ impl World {
         self.journal = Journal::default();
         self.rate_limits = RateLimits::default();
         Ok(())
+    }
+
+    /// Shows these states of the deploy request that `path` of the API names, or of all of the database it names.
+    pub fn show(&mut self, path: &str, shown: &ShownStates) {
+        let segments: Vec<_> = path.split('/').collect();
+        let [_, _, _, organization, _, database, _, number @ ..] = segments.as_slice() else { return };
+        let number = number.first().and_then(|number| number.parse().ok());
+        let found = self.organizations.get_mut(*organization).and_then(|o| o.databases.get_mut(*database));
+        for request in found.into_iter().flat_map(|database| &mut database.deploy_requests) {
+            if number.is_none_or(|number: u64| number == request.number) {
+                request.shown = shown.clone();
+            }
+        }
     }
 
     /// Lets everything happen that is due until `now`.
