@@ -126,6 +126,38 @@ impl Table {
         sql
     }
 
+    /// The names of the columns that hold values of their own, that is, all but generated ones.
+    pub fn own_columns(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().filter(|column| column.generated.is_none()).map(|column| column.name.as_str())
+    }
+
+    /// Whether there is a column with this name.
+    pub fn has_column(&self, name: &str) -> bool {
+        self.column(name).is_some()
+    }
+
+    /// The columns with values of their own that the other table has not: their names, and definitions that need no key.
+    pub fn columns_not_in(&self, other: &Self) -> Vec<(&str, String)> {
+        let missing = self.own_columns().filter(|name| !other.has_column(name));
+        let definition = |name| {
+            let column = Column { auto_increment: false, ..self.column(name)?.clone() };
+            Some((name, column.to_sql(&[&self.options, &other.options], NullDefault::LeftOut)))
+        };
+        missing.filter_map(definition).collect()
+    }
+
+    /// The columns of each key that identifies every row, the primary key's first.
+    pub fn row_keys(&self) -> Vec<Vec<&str>> {
+        let is_whole = |part: &KeyPart| match &part.what {
+            Indexed::Column(name) => {
+                part.prefix.is_none() && self.column(name).is_some_and(|column| !column.nullable)
+            }
+            Indexed::Expression(_) => false,
+        };
+        let keys = self.keys.iter().filter(|key| key.is_unique() && key.parts.iter().all(is_whole));
+        keys.map(|key| key.columns().collect()).collect()
+    }
+
     pub(super) fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))
     }
