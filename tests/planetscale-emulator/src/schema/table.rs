@@ -146,6 +146,27 @@ impl Table {
         missing.filter_map(definition).collect()
     }
 
+    /// The columns with values of their own that have another type in the other table: their names, and definitions of
+    /// plain columns named `alias` of that type.
+    pub fn columns_of_other_type(&self, other: &Self, alias: &str) -> Vec<(&str, String)> {
+        let definition = |name| {
+            let (own, theirs) = (self.column(name)?, other.column(name)?);
+            let differs = own.data_type != theirs.data_type || own.charset != theirs.charset;
+            let plain = Column {
+                name: alias.to_owned(),
+                nullable: true,
+                default: None,
+                on_update: None,
+                auto_increment: false,
+                comment: String::new(),
+                ..theirs.clone()
+            };
+            let definition = plain.to_sql(&[&self.options, &other.options], NullDefault::LeftOut);
+            differs.then_some((name, definition))
+        };
+        self.own_columns().filter_map(definition).collect()
+    }
+
     /// The columns of each key that identifies every row, the primary key's first.
     pub fn row_keys(&self) -> Vec<Vec<&str>> {
         let is_whole = |part: &KeyPart| match &part.what {

@@ -1,6 +1,6 @@
 //! Branches that are databases of a server.
 //!
-//! The other tests run on one as well, when PLANETSCALE_EMULATOR_DATABASE_SERVER names it.
+//! The other tests run on one as well, when `PLANETSCALE_EMULATOR_DATABASE_SERVER` names it.
 
 use mysql::Conn;
 use mysql::prelude::Queryable;
@@ -121,6 +121,31 @@ async fn a_revert_brings_back_dropped_columns_and_tables_with_their_data() {
     let rows = strings(&mut main, "SELECT CONCAT(code, ' ', name) FROM hotels ORDER BY id");
     assert_eq!(rows, ["a California", "b Galt", " New"]);
     assert_eq!(strings(&mut main, "SELECT CONCAT(id, text, twice) FROM notes"), ["0kept0"]);
+}
+
+#[tokio::test]
+#[ignore = "needs a database server; make unit starts one"]
+async fn a_revert_brings_back_what_a_smaller_type_took_from_values_that_nobody_changed_since() {
+    let lab = Lab::start().await;
+    lab.applied("ALTER TABLE hotels ADD price DECIMAL(8,2), ADD town VARCHAR(20)").await;
+    lab.act(1, "skip_revert").await;
+    let mut main = lab.client("main").await;
+    main.query_drop(
+        "INSERT INTO hotels (name, price, town) VALUES ('a', 1.25, 'x'), ('b', 2.75, 'y'), ('c', NULL, NULL)",
+    )
+    .unwrap();
+    let number = lab
+        .applied("ALTER TABLE hotels MODIFY price INT, MODIFY town VARCHAR(10) CHARACTER SET latin1")
+        .await;
+    let values = "SELECT CONCAT_WS(' ', name, price, town) FROM hotels ORDER BY id";
+    assert_eq!(strings(&mut main, values), ["a 1 x", "b 3 y", "c"]);
+    main.query_drop("UPDATE hotels SET price = 9, town = 'Y' WHERE name = 'b'").unwrap();
+    main.query_drop("INSERT INTO hotels (name, price) VALUES ('d', 1)").unwrap();
+
+    lab.post(&format!("/deploy-requests/{number}/revert")).await;
+    lab.pass(1).await;
+    lab.assert_states(number, "closed", "complete_revert", "complete_revert").await;
+    assert_eq!(strings(&mut main, values), ["a 1.25 x", "b 9.00 Y", "c", "d 1.00"]);
 }
 
 #[tokio::test]

@@ -42,15 +42,15 @@ impl DatabaseServer {
                 statements.iter().try_for_each(|statement| self.run(&mut connection, database, statement))
             }
         };
-        let outcome = outcome.or_else(|error| {
+        let outcome = outcome.map_err(|error| {
             let touched = changes.iter().map(|change| change.table.as_str());
             let undone = self.schema(&mut connection, database).and_then(|now| {
                 self.return_to(&mut connection, database, &now.with_tables_of(&before, touched), &aside)
             });
-            Err(match undone {
+            match undone {
                 Ok(()) => error,
                 Err(cause) => StorageError::HalfDone { error: Box::new(error), cause: Box::new(cause) },
-            })
+            }
         });
         if outcome.is_err() || !matches!(purpose, Purpose::Deploy(_)) {
             drop_database(&mut connection, &aside)?;
@@ -68,9 +68,11 @@ impl DatabaseServer {
     ) -> Outcome {
         let kept = self.schema(connection, aside)?;
         let now = self.schema(connection, database)?;
+        let mut later = Vec::new();
         for change in diff(&now, target).iter().filter(|change| kept.table(&change.table).is_some()) {
             if let (Some(from), Some(to)) = (now.table(&change.table), target.table(&change.table)) {
                 self.bring_columns_back(connection, database, aside, from, to)?;
+                later.extend(self.mark_unchanged_values(connection, database, aside, from, to)?);
             }
         }
         let now = self.schema(connection, database)?;
@@ -80,7 +82,7 @@ impl DatabaseServer {
                 copy_rows(connection, aside, database, table)?;
             }
         }
-        Ok(())
+        Ok(later.iter().try_for_each(|update| connection.query_drop(update))?)
     }
 
     /// Adds the columns that only `to` has, with the values of the rows that are still there. Their keys come later, so
@@ -98,27 +100,64 @@ impl DatabaseServer {
             return Ok(());
         }
         let names: Vec<String> = columns.iter().map(|(name, _)| quoted(name)).collect();
-        let key = to.row_keys().into_iter().find(|key| key.iter().all(|name| from.has_column(name)));
-        let key = key.ok_or_else(|| StorageError::NoSharedKey {
-            table: to.name().to_owned(),
-            columns: names.join(", "),
-        })?;
-        let table = quoted(to.name());
+        let rows = same_rows(database, aside, from, to, &names)?;
         let added: Vec<String> =
             columns.iter().map(|(_, definition)| format!("ADD COLUMN {definition}")).collect();
-        self.run(connection, database, &format!("ALTER TABLE {table} {}", added.join(", ")))?;
-        let same_row: Vec<String> =
-            key.iter().map(|name| format!("own.{0} = kept.{0}", quoted(name))).collect();
+        self.run(connection, database, &format!("ALTER TABLE {} {}", quoted(to.name()), added.join(", ")))?;
         let values: Vec<String> = names.iter().map(|name| format!("own.{name} = kept.{name}")).collect();
-        connection.query_drop(format!(
-            "UPDATE {}.{table} own JOIN {}.{table} kept ON {} SET {}",
-            quoted(database),
-            quoted(aside),
-            same_row.join(" AND "),
-            values.join(", ")
-        ))?;
-        Ok(())
+        Ok(connection.query_drop(format!("UPDATE {rows} SET {}", values.join(", ")))?)
     }
+
+    /// Looks which values are still what a change of their type made of the kept ones. The statements that give these
+    /// rows the kept values are for when the columns have their old type again.
+    fn mark_unchanged_values(
+        &self,
+        connection: &mut PooledConn,
+        database: &str,
+        aside: &str,
+        from: &Table,
+        to: &Table,
+    ) -> Result<Vec<String>, StorageError> {
+        let table = quoted(to.name());
+        let mut updates = Vec::new();
+        for (index, (name, _)) in to.columns_of_other_type(from, "").iter().enumerate() {
+            let (name, changed, same) =
+                (quoted(name), format!("~changed {index}"), quoted(&format!("~same {index}")));
+            let rows = same_rows(database, aside, from, to, std::slice::from_ref(&name))?;
+            let definition = &to.columns_of_other_type(from, &changed)[index].1;
+            let changed = quoted(&changed);
+            self.run(
+                connection,
+                aside,
+                &format!("ALTER TABLE {table} ADD COLUMN {definition}, ADD COLUMN {same} BOOL"),
+            )?;
+            for update in [
+                format!("UPDATE {}.{table} SET {changed} = {name}", quoted(aside)),
+                format!("UPDATE {rows} SET kept.{same} = (BINARY own.{name} <=> BINARY kept.{changed})"),
+            ] {
+                connection.query_drop(update)?;
+            }
+            updates.push(format!("UPDATE {rows} SET own.{name} = kept.{name} WHERE kept.{same}"));
+        }
+        Ok(updates)
+    }
+}
+
+/// A table joined with its copy, for an update of `columns`.
+fn same_rows(
+    database: &str,
+    aside: &str,
+    from: &Table,
+    to: &Table,
+    columns: &[String],
+) -> Result<String, StorageError> {
+    let table = quoted(to.name());
+    let key = to.row_keys().into_iter().find(|key| key.iter().all(|name| from.has_column(name)));
+    let key =
+        key.ok_or_else(|| StorageError::NoSharedKey { table: table.clone(), columns: columns.join(", ") })?;
+    let same: Vec<String> = key.iter().map(|name| format!("own.{0} = kept.{0}", quoted(name))).collect();
+    let (database, aside) = (quoted(database), quoted(aside));
+    Ok(format!("{database}.{table} own JOIN {aside}.{table} kept ON {}", same.join(" AND ")))
 }
 
 /// Copies the tables in which these changes can lose something.
