@@ -7,32 +7,35 @@ from typing import Iterator
 
 import pytest
 from harness import Environment, LocalAws, emulator, install
-from harness.mariadb import MariaDb, NotInstalled, query
+from harness.mariadb import MariaDb, NotInstalled, programs, query
 
-from stage import Stage
+from stage import Ended, Stage
 
 WAIT_SCALE = 0.02
 
 
 @pytest.fixture(scope="module")
-def aws() -> Iterator[LocalAws]:
-    """A local AWS of its own, beside the one of the other tests, with MariaDB behind PlanetScale."""
+def database() -> Iterator[MariaDb]:
     try:
-        database = MariaDb().__enter__()
+        programs()
     except NotInstalled as missing:
         if os.environ.get("CI"):
             raise
         pytest.skip(str(missing))
-    try:
-        with LocalAws(
-            planetscale=emulator("planetscale-emulator"),
-            lightsail=emulator("lightsail-emulator"),
-            database=database,
-            wait_scale=WAIT_SCALE,
-        ) as aws:
-            yield aws
-    finally:
-        database.__exit__()
+    with MariaDb() as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+def aws(database: MariaDb) -> Iterator[LocalAws]:
+    """A local AWS of its own, beside the one of the other tests, with MariaDB behind PlanetScale."""
+    with LocalAws(
+        planetscale=emulator("planetscale-emulator"),
+        lightsail=emulator("lightsail-emulator"),
+        database=database,
+        wait_scale=WAIT_SCALE,
+    ) as aws:
+        yield aws
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +67,7 @@ def columns(stage: Stage, branch: str) -> list[str]:
     return [row[0] for row in query(stage.planetscale.connection(branch), "SHOW COLUMNS FROM hotels")]
 
 
-def release(stage: Stage):
+def release(stage: Stage) -> Ended:
     return stage.ended(stage.prod, stage.push("prod"))
 
 

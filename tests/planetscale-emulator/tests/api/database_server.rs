@@ -184,19 +184,20 @@ async fn a_revert_fails_where_rows_no_longer_fit_and_changes_nothing() {
     let mut main = lab.client("main").await;
     let number = lab
         .applied(
-            "ALTER TABLE hotels MODIFY name VARCHAR(80) NOT NULL; CREATE TABLE notes (id INT PRIMARY KEY)",
+            "ALTER TABLE hotels MODIFY name VARCHAR(80) NOT NULL; CREATE TABLE amenities (id INT PRIMARY KEY)",
         )
         .await;
+    // The revert drops the table before it comes to the rows that do not fit.
     let long = "n".repeat(70);
     main.query_drop(format!("INSERT INTO hotels (name) VALUES ('{long}')")).unwrap();
-    main.query_drop("INSERT INTO notes VALUES (1)").unwrap();
+    main.query_drop("INSERT INTO amenities VALUES (1)").unwrap();
 
     lab.post(&format!("/deploy-requests/{number}/revert")).await;
     lab.pass(1).await;
     lab.assert_states(number, "open", "complete_revert_error", "complete_revert_error").await;
     assert_eq!(lab.schema("main").await, lab.schema("dev").await);
     assert_eq!(strings(&mut main, "SELECT name FROM hotels"), [long]);
-    assert_eq!(strings(&mut main, "SELECT id FROM notes"), ["1"]);
+    assert_eq!(strings(&mut main, "SELECT id FROM amenities"), ["1"]);
 }
 
 #[tokio::test]
