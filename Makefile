@@ -23,8 +23,9 @@ lint: tools ## Check format, lints, template and dependencies.
 	AWS_DEFAULT_REGION=us-east-1 $(TOOLS)/sam validate --lint
 	$(TOOLS)/cfn-lint --region us-east-1 --template template.yaml
 
-unit: ## Run the tests of the decisions and of the two emulators.
+unit: tools ## Run the tests of the decisions and of the two emulators.
 	cargo test --features shared/planetscale
+	$(TOOLS)/python -m harness.mariadb cargo test -p planetscale-emulator --test api -- --include-ignored
 
 releases: tools emulators ## Run the tests of the local AWS, and whole releases on it.
 	$(TOOLS)/python -m pytest tests/local-aws tests/releases

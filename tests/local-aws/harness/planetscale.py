@@ -39,6 +39,10 @@ class PlanetScale:
         """Run DDL on a branch, as in PlanetScale's web console; with `force` also past safe migrations."""
         self.api.post(f"{self._database}/branches/{branch}/sql", {"sql": statements, "force": force})
 
+    def connection(self, branch: str) -> dict[str, str]:
+        """How to connect to a branch that is a database: `url`, `dsn`, `database`, `access_host_url`, `username`, `plain_text`."""
+        return self.api.get(f"{self._database}/branches/{branch}/connection")
+
     def schema(self, branch: str) -> str:
         """All CREATE TABLE statements of a branch."""
         tables = self.api.get(f"{self._database}/branches/{branch}/schema")

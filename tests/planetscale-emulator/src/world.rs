@@ -78,6 +78,16 @@ impl World {
         }
     }
 
+    /// Removes a database with its branches.
+    pub fn remove_database(&mut self, organization: &str, name: &str) -> Result<(), StorageError> {
+        let databases = self.organizations.get_mut(organization).map(|found| &mut found.databases);
+        for branch in databases.and_then(|found| found.remove(name)).iter().flat_map(|found| &found.branches)
+        {
+            self.storage.remove(&branch.id)?;
+        }
+        Ok(())
+    }
+
     /// Lets everything happen that is due until `now`.
     pub fn advance(&mut self, now: Timestamp) {
         let now = now.max(self.now);
@@ -91,6 +101,9 @@ impl World {
                     settings: &self.settings,
                     now: self.now,
                 };
+                if cx.storage.has_other_clients() {
+                    database.look_at_branches(&mut cx);
+                }
                 database.advance(now, &mut cx);
             }
         }
