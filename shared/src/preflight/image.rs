@@ -109,7 +109,7 @@ pub fn image(
     }
     let seen = format!("{tag} points at {}, for {}", digest.short(), list(platforms));
     let build = "Build it for what Lightsail runs and push it again: \
-                 docker build --platform linux/amd64 --provenance=false --sbom=false …";
+                 docker build --platform linux/amd64 --provenance=false --sbom=false .";
     if platforms.iter().any(|Platform { os, architecture }| (os.as_str(), architecture.as_str()) == NEEDED) {
         Check::fine(IMAGE, format!("{seen}."))
     } else if platforms.iter().all(|platform| platform.os == "unknown") {
