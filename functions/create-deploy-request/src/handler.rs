@@ -70,9 +70,8 @@ async fn adopt(requests: &DeployRequests<'_>) -> Result<Option<DeployRequest>, E
 fn notes(release: &Release, execution: &Execution) -> String {
     let commit = release.image.commit.as_ref().map_or("unknown", |tag| tag.as_str());
     format!(
-        "Release of {} into {}\n\nCommit: {commit}\nImage: {}@{}\nExecution: {}",
-        release.application,
-        release.environment,
+        "{}\n\nCommit: {commit}\nImage: {}@{}\nExecution: {}",
+        Release::notes_title(&release.application, &release.environment),
         release.image.uri,
         release.image.digest,
         execution.console_url()

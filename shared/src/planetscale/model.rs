@@ -144,6 +144,61 @@ pub struct PrecedingDeployment {
     pub deploy_request_number: Option<u64>,
 }
 
+/// An open deploy request with what says who made it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct OpenRequest {
+    /// The request.
+    #[serde(flatten)]
+    pub request: DeployRequest,
+    /// Its notes; a release writes its own name there.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub notes: String,
+    /// Who made it.
+    pub actor: Option<Actor>,
+}
+
+/// A person or a service token.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Actor {
+    /// Its name.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub display_name: String,
+}
+
+/// An organization.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Organization {
+    /// Its name.
+    pub name: String,
+}
+
+/// A database, as far as deploy requests depend on it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct DatabaseSettings {
+    /// `ready`, or another state.
+    pub state: String,
+    /// `mysql` or `postgresql`.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub kind: String,
+    /// The branch it began with.
+    pub default_branch: String,
+    /// Whether a person must approve each deploy request.
+    pub require_approval_for_deploy: bool,
+}
+
+/// A branch, as far as deploy requests depend on it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Branch {
+    /// Whether it is ready to serve queries.
+    pub ready: bool,
+    /// `ready`, or another state.
+    pub state: String,
+    /// Whether it is a production branch.
+    pub production: bool,
+    /// Whether it has safe migrations: only then do deploy requests go into it.
+    pub safe_migrations: bool,
+}
+
 /// One page of a list.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Page<T> {

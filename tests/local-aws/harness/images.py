@@ -20,6 +20,7 @@ from harness.local_aws import LocalAws
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 CONFIGURATION = "application/vnd.docker.container.image.v1+json"
 LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+INDEX = "application/vnd.oci.image.index.v1+json"
 
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -63,6 +64,23 @@ def push_image(
     for reference in list(tags) or [image.digest]:
         registry.put_manifest(reference, image.manifest)
     return image.digest
+
+
+def push_index(aws: LocalAws, repository: str, tags: Iterable[str], architectures: Iterable[str]) -> str:
+    """Push an index as buildx does: an image for each architecture, and an attestation. Returns its digest."""
+    entries = []
+    registry = _Registry(aws, repository)
+    for operating_system, architecture in [*(("linux", name) for name in architectures), ("unknown", "unknown")]:
+        image = _assemble(architecture, {"index.html": "hello\n"}, {}, unique=True)
+        for blob in image.blobs:
+            registry.upload(blob)
+        registry.put_manifest(image.digest, image.manifest)
+        platform = {"os": operating_system, "architecture": architecture}
+        entries.append({**_descriptor(MANIFEST, image.manifest), "platform": platform})
+    index = _json({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries})
+    for tag in tags:
+        registry.put_manifest(tag, index, INDEX)
+    return _digest(index)
 
 
 @dataclass
@@ -149,8 +167,8 @@ class _Registry:
         separator = "&" if "?" in location else "?"
         self._send("PUT", f"{location}{separator}{query}", blob, "application/octet-stream")
 
-    def put_manifest(self, reference: str, manifest: bytes) -> None:
-        self._send("PUT", f"{self._base}/manifests/{reference}", manifest, MANIFEST)
+    def put_manifest(self, reference: str, manifest: bytes, media_type: str = MANIFEST) -> None:
+        self._send("PUT", f"{self._base}/manifests/{reference}", manifest, media_type)
 
     def _send(self, method: str, url: str, body: bytes, media_type: str = "") -> str:
         headers = {"Authorization": f"Basic {self._token}"}

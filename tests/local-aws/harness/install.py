@@ -44,7 +44,7 @@ def install(
     command = [
         *("sam", "deploy", "--config-file", str(project / "samconfig.toml"), "--config-env", environment),
         *("--no-confirm-changeset", "--no-progressbar"),
-        *("--template-file", str(_build_directory(project) / "template.yaml")),
+        *("--template-file", str(build_directory(project) / "template.yaml")),
     ]
     if overrides:
         command += ["--parameter-overrides", *(f"{name}={_quoted(value)}" for name, value in overrides.items())]
@@ -61,7 +61,7 @@ def build(logs: Path, *, project: Path = REPOSITORY, show: Show = print) -> None
     (cargo-zigbuild, and ziglang installed beside it) builds for every glibc that Lambda has, while
     plain cargo serves the machine that both compiles and runs.
     """
-    directory = _build_directory(project)
+    directory = build_directory(project)
     directory.parent.mkdir(parents=True, exist_ok=True)
     stamp = directory.parent / "sources.sha256"
     with (directory.parent / "lock").open("w") as lock:
@@ -109,7 +109,8 @@ def _tools_environment() -> dict[str, str]:
     }
 
 
-def _build_directory(project: Path) -> Path:
+def build_directory(project: Path = REPOSITORY) -> Path:
+    """Where `build` leaves the template and the functions."""
     name = hashlib.sha256(str(project).encode()).hexdigest()[:8]
     return LOCAL / "build" / f"{project.name}-{name}" / "build"
 

@@ -51,6 +51,14 @@ class Lightsail:
         """Change settings by their names in the emulator's README, and read them all."""
         return self.api.post("/_control/settings", changes)
 
+    def person(self, operation: str, **request: Any) -> None:
+        """A person acts beside the pipeline, by an operation of the API."""
+        self.api.post(f"/_control/act/{operation}", request)
+
+    def service(self, name: str) -> dict[str, Any]:
+        """A container service as the API shows it, and more."""
+        return next(s for s in self.api.get("/_control/services") if s["containerServiceName"] == name)
+
     def calls(self) -> dict[str, int]:
         """How often each operation was called since `clear`."""
         return dict(self._all_calls() - self._cleared)

@@ -78,6 +78,14 @@ class PlanetScale:
     def safe_migrations(self, branch: str, enabled: bool) -> None:
         self.api.put(f"{self._database}/branches/{branch}", {"safe_migrations": enabled})
 
+    def change_branch(self, branch: str, **changes: Any) -> None:
+        """What a branch says of itself: production, state, ready."""
+        self.api.put(f"{self._database}/branches/{branch}", changes)
+
+    def change_state(self, state: str) -> None:
+        """The state of the database, such as sleeping."""
+        self.api.put(self._database, {"state": state})
+
     def next_deploy_fails(self, error: str = "the emulator was told to fail") -> None:
         self.api.put(f"{self._database}/next", {"deploy_error": error})
 
@@ -113,6 +121,10 @@ class PlanetScale:
             method, _, path = endpoint.partition(" ")
             calls[f"{method} {path.removeprefix('deploy-requests/{number}/')}"] += count
         return dict(calls)
+
+    def call_log(self) -> list[dict[str, Any]]:
+        """Every request since `reset`, the oldest first."""
+        return self.api.get("/_control/requests")
 
     def effects(self) -> list[dict[str, Any]]:
         """What changed since `reset`, the oldest first."""
