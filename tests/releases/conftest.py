@@ -12,6 +12,12 @@ from stage import CONNECTION_STRINGS, Stage
 # Waits of a release are shortened by this factor: five seconds take a tenth of one.
 WAIT_SCALE = 0.02
 
+# With it a stack has its CodeBuild project. Nothing asks GitHub: builds clone a repository of the test's.
+SOURCE = {
+    "SourceRepository": "https://github.com/my-organization/bookings-api",
+    "SourceConnectionArn": "arn:aws:codeconnections:eu-central-1:123456789012:connection/only-for-the-tests",
+}
+
 
 @pytest.fixture(scope="session")
 def aws() -> Iterator[LocalAws]:
@@ -25,13 +31,14 @@ def aws() -> Iterator[LocalAws]:
 
 @pytest.fixture(scope="session")
 def qa(aws: LocalAws) -> Environment:
-    return _install(aws, "qa", {})
+    return _install(aws, "qa", {**SOURCE, "SourceBranch": "qa", "DockerHub": "true"})
 
 
 @pytest.fixture(scope="session")
 def prod(aws: LocalAws, qa: Environment) -> Environment:
     # The repository is shared, and qa's stack creates it.
-    return _install(aws, "prod", {"PlanetScaleApiUrl": f"{aws.planetscale_url}/v1"})
+    planetscale = {"PlanetScaleApiUrl": f"{aws.planetscale_url}/v1"}
+    return _install(aws, "prod", {**SOURCE, **planetscale, "BuildTrigger": "merged-pull-request"})
 
 
 @pytest.fixture

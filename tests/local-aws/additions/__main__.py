@@ -5,6 +5,7 @@ Runs in the ministack virtual environment and takes ministack's own environment 
 
 from additions import (
     authorization,
+    build_session,
     container_service_resource,
     control,
     eventbridge_to_lambda,
@@ -13,6 +14,7 @@ from additions import (
     function_environment,
     image_pushes,
     image_repository,
+    registry_authorization,
     secret_resource,
     state_machine_definition,
     state_machine_role,
@@ -31,6 +33,8 @@ def main() -> None:
     state_machine_definition.install()
     state_machine_role.install()
     authorization.install()
+    registry_authorization.install()
+    build_session.install()
     control.install()
 
     from ministack.app import main as run_ministack
