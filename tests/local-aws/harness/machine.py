@@ -38,11 +38,8 @@ DATABASE = Need(
     ("mariadb-server",),
 )
 IMAGE_BUILDER = Need(("buildah",), "an image built from a Dockerfile", ("buildah",), ("buildah",))
-SANDBOX = Need(
-    ("bwrap",), "a container that runs behind the Lightsail emulator", ("bubblewrap",), ("bubblewrap",)
-)
 CERTIFICATES = Need(("openssl",), "a database connection with TLS, in a test", ("openssl",), ("openssl",))
-NEEDS = (DATABASE, IMAGE_BUILDER, SANDBOX, CERTIFICATES)
+NEEDS = (DATABASE, IMAGE_BUILDER, CERTIFICATES)
 
 
 def found(program: str) -> str | None:
