@@ -11,6 +11,12 @@ from harness import Environment, LocalAws, emulator, install
 import figures
 from stage import CONNECTION_STRINGS, WAIT_SCALE, Stage
 
+# With it a stack has its CodeBuild project. Nothing asks GitHub: builds clone a repository of the test's.
+SOURCE = {
+    "SourceRepository": "https://github.com/my-organization/bookings-api",
+    "SourceConnectionArn": "arn:aws:codeconnections:eu-central-1:123456789012:connection/only-for-the-tests",
+}
+
 
 @pytest.fixture(scope="session")
 def aws() -> Iterator[LocalAws]:
@@ -24,7 +30,7 @@ def aws() -> Iterator[LocalAws]:
 
 @pytest.fixture(scope="session")
 def qa(aws: LocalAws) -> Iterator[Environment]:
-    environment = _install(aws, "qa", {})
+    environment = _install(aws, "qa", {**SOURCE, "SourceBranch": "qa", "DockerHub": "true"})
     yield environment
     _count(environment)
     figures.count("faults of Lightsail", Counter(filter(None, (r.get("fault") for r in aws.lightsail.get("/_control/requests")))))
@@ -34,7 +40,8 @@ def qa(aws: LocalAws) -> Iterator[Environment]:
 @pytest.fixture(scope="session")
 def prod(aws: LocalAws, qa: Environment) -> Iterator[Environment]:
     # The repository is shared, and qa's stack creates it.
-    environment = _install(aws, "prod", {"PlanetScaleApiUrl": f"{aws.planetscale_url}/v1"})
+    planetscale = {"PlanetScaleApiUrl": f"{aws.planetscale_url}/v1"}
+    environment = _install(aws, "prod", {**SOURCE, **planetscale, "BuildTrigger": "merged-pull-request"})
     yield environment
     _count(environment)
 

@@ -5,6 +5,7 @@ Runs in the ministack virtual environment and takes ministack's own environment 
 
 from additions import (
     authorization,
+    build_session,
     container_service_resource,
     control,
     eventbridge_to_lambda,
@@ -16,6 +17,7 @@ from additions import (
     image_pushes,
     image_repository,
     redrive,
+    registry_authorization,
     secret_resource,
     simulated_time,
     state_machine_definition,
@@ -39,6 +41,8 @@ def main() -> None:
     state_machine_definition.install()
     state_machine_role.install()
     authorization.install()
+    registry_authorization.install()
+    build_session.install()
     control.install()
 
     from ministack.app import main as run_ministack
