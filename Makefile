@@ -7,7 +7,7 @@ export PYTHONPATH := $(CURDIR)/tests/local-aws:$(CURDIR)/tests
 export PYTHONDONTWRITEBYTECODE := 1
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo test unit releases lint emulators tools
+.PHONY: help demo test unit releases chaos lint emulators tools
 
 help: ## Say what there is to make.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,7 +27,11 @@ unit: ## Run the tests of the decisions and of the two emulators.
 	cargo test --features shared/planetscale
 
 releases: tools emulators ## Run the tests of the local AWS, and whole releases on it.
-	$(TOOLS)/python -m pytest tests/local-aws tests/releases
+	$(TOOLS)/python -m pytest tests/local-aws tests/releases tests/chaos
+
+chaos: tools emulators ## Make hundreds of releases with faults; SEED, RELEASES and ENVIRONMENTS can be set.
+	@$(TOOLS)/python -m chaos $(if $(SEED),--seed $(SEED)) $(if $(RELEASES),--releases $(RELEASES)) \
+		$(if $(ENVIRONMENTS),--environments $(ENVIRONMENTS))
 
 emulators:
 	@cargo build --quiet -p planetscale-emulator -p lightsail-emulator

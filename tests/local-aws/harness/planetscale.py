@@ -50,10 +50,10 @@ class PlanetScale:
     def open_requests(self) -> list[int]:
         return [request["number"] for request in self.requests() if request["state"] == "open"]
 
-    def person(self, action: str, **more: Any) -> None:
-        """A person acts on the newest deploy request; the actions are in the emulator's README."""
-        newest = max(request["number"] for request in self.requests())
-        self.api.post(f"{self._database}/deploy-requests/{newest}/act", {"action": action, **more})
+    def person(self, action: str, number: int | None = None, **more: Any) -> None:
+        """A person acts on a deploy request, or on the newest; the actions are in the emulator's README."""
+        number = number or max(request["number"] for request in self.requests())
+        self.api.post(f"{self._database}/deploy-requests/{number}/act", {"action": action, **more})
 
     def create_request(self, **more: Any) -> int:
         """A person creates a deploy request from `dev` into `main`."""
@@ -78,6 +78,10 @@ class PlanetScale:
 
     def next_revert_fails(self, error: str = "the emulator was told to fail") -> None:
         self.api.put(f"{self._database}/next", {"revert_error": error})
+
+    def nothing_fails(self) -> None:
+        """Take back what was said about the next deploy or revert."""
+        self.api.put(f"{self._database}/next", {})
 
     def durations(self, **milliseconds: int) -> None:
         """Milliseconds in deployment states by the states' names."""
