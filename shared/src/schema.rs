@@ -332,6 +332,12 @@ pub fn is_on_its_way(stage: Stage) -> bool {
     )
 }
 
+/// Whether `request` itself says why it cannot be deployed any more: it is on its way, or a person closed it. The next
+/// look then tells how the release goes on.
+pub fn is_decided(request: &DeployRequest) -> bool {
+    request.is_closed() || !matches!(request.stage(), Stage::Validating | Stage::Ready | Stage::Unclear)
+}
+
 /// What a refused deploy means; `message` is what PlanetScale said, `sentence` all of it.
 ///
 /// The messages are those seen live by others; the status of the approval refusal is not documented, so the words

@@ -54,7 +54,7 @@ def attend(site: Site) -> None:
         if action is None:
             continue
         try:
-            site.planetscale.person(action, request["number"], person="grace")
+            site.planetscale.person(action, number=request["number"], person="grace")
             went = "done"
         except RequestFailed as error:
             went = f"refused: {error}"

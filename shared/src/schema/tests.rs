@@ -275,6 +275,18 @@ fn a_refused_deploy_is_waited_out_approved_or_final() {
 }
 
 #[test]
+fn a_refused_deploy_is_looked_at_again_when_the_request_itself_says_why() {
+    for state in DeploymentState::KNOWN {
+        let decided = is_decided(&request(state.as_str(), json!({})));
+        assert_eq!(decided, !matches!(state, DeploymentState::Pending | DeploymentState::Ready), "{state:?}");
+    }
+    assert!(!is_decided(&request("in_progress_wormhole", json!({}))));
+    let mut closed = request("ready", json!({}));
+    closed.state = "closed".into();
+    assert!(is_decided(&closed));
+}
+
+#[test]
 fn only_a_request_that_is_not_deployed_is_closed() {
     for state in DeploymentState::KNOWN {
         let expected = match state.as_str() {

@@ -2,7 +2,8 @@
 
 Request: `{"follow": URL, "execution": name}`. Every Wait of that execution is then told to the URL as
 `{"advance_ms": …}`, less the time that really passed. So a migration of fourteen days takes minutes,
-and every look finds it where it would be. `{}` ends it.
+and every look finds it where it would be. The answer tells how many `seconds` it has waited since it
+was first asked about. `{}` ends it.
 """
 
 import json
@@ -27,15 +28,17 @@ def install() -> None:
 def _follow(request: dict[str, Any]) -> dict[str, Any]:
     if request and not (request.get("follow") and request.get("execution")):
         raise ValueError("'follow' and 'execution' are needed, or nothing")
-    _follower.clear()
-    _follower.update(request)
-    return request
+    if any(_follower.get(name) != request.get(name) for name in ("follow", "execution")):
+        _follower.clear()
+        _follower.update(request, seconds=0)
+    return {"seconds": _follower.get("seconds", 0)}
 
 
 def _scaled_sleep(scaled_sleep: Any, seconds: float) -> None:
     before = time.monotonic()
     scaled_sleep(seconds)
-    if _follower and _follower["execution"] == state_machine_role.running_execution():
+    if _follower.get("execution") and _follower["execution"] == state_machine_role.running_execution():
+        _follower["seconds"] += seconds
         skipped = max(seconds - (time.monotonic() - before), 0)
         body = json.dumps({"advance_ms": round(skipped * 1000)}).encode()
         request = urllib.request.Request(_follower["follow"], body, {"content-type": "application/json"})

@@ -33,6 +33,10 @@ class Lightsail:
         """Play a fault at the next call of an operation; the kinds are in the emulator's README."""
         self.api.post("/_control/faults", {"kind": kind, "operation": operation, **more})
 
+    def pending_faults(self) -> list[dict[str, Any]]:
+        """The faults still to be played. One that holds its call has been played."""
+        return self.api.get("/_control/faults")
+
     def durations(self, *, deployment: int | None = None, failure: int | None = None) -> None:
         """How many milliseconds a deployment takes, and how many more until a failure shows."""
         changes = {}

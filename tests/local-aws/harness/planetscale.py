@@ -31,9 +31,13 @@ class PlanetScale:
         """Take a permission from the token."""
         self._put_token(tuple(name for name in _USUAL if name != permission))
 
-    def sql(self, branch: str, statements: str) -> None:
-        """Run DDL on a branch, as in PlanetScale's web console."""
-        self.api.post(f"{self._database}/branches/{branch}/sql", {"sql": statements})
+    def branch(self, name: str) -> None:
+        """Another branch, with the schema of `main`."""
+        self.api.put(f"{self._database}/branches/{name}", {"parent": "main"})
+
+    def sql(self, branch: str, statements: str, *, force: bool = False) -> None:
+        """Run DDL on a branch, as in PlanetScale's web console; with `force` also past safe migrations."""
+        self.api.post(f"{self._database}/branches/{branch}/sql", {"sql": statements, "force": force})
 
     def schema(self, branch: str) -> str:
         """All CREATE TABLE statements of a branch."""
@@ -50,8 +54,8 @@ class PlanetScale:
     def open_requests(self) -> list[int]:
         return [request["number"] for request in self.requests() if request["state"] == "open"]
 
-    def person(self, action: str, number: int | None = None, **more: Any) -> None:
-        """A person acts on a deploy request, or on the newest; the actions are in the emulator's README."""
+    def person(self, action: str, *, number: int | None = None, **more: Any) -> None:
+        """A person acts on a deploy request, the newest unless told; the actions are in the emulator's README."""
         number = number or max(request["number"] for request in self.requests())
         self.api.post(f"{self._database}/deploy-requests/{number}/act", {"action": action, **more})
 
@@ -94,6 +98,10 @@ class PlanetScale:
     def fault(self, kind: str, **more: Any) -> None:
         """Play a fault; the kinds are in the emulator's README."""
         self.api.post("/_control/faults", {"kind": kind, **more})
+
+    def pending_faults(self) -> list[dict[str, Any]]:
+        """The faults still to be played. One that holds its request has been played."""
+        return self.api.get("/_control/faults")
 
     def clear_faults(self) -> None:
         self.api.delete("/_control/faults")
