@@ -4,8 +4,8 @@ During the run: where a release asks for an approval, a person gives it; a gated
 cleared from the queue.
 
 After the last step no new fault comes. What settles an environment is then no more than: the scheduled look, and a
-person who does what the last release's message says, at most three times. At the end PlanetScale's clock passes the
-30 minutes after which it closes a revert window by itself.
+person who does what the last release's message says: release again, at most three times, or close a request that could
+not be closed. At the end PlanetScale's clock passes the 30 minutes after which it closes a revert window by itself.
 """
 
 from __future__ import annotations
@@ -92,7 +92,16 @@ def settle(site: Site) -> list[str]:
         told = site.environment.invoke(site.function("start-release"), {})
         site.timeline.add(site.place.name, {"step": "ReleaseByHand", "went": told})
         site.quiet(240)
+    _close_what_a_message_names(site)
     return [f"{site.place.name}: {arn} still runs" for arn in site.running()]
+
+
+def _close_what_a_message_names(site: Site) -> None:
+    messages = "\n".join(str(note["message"]) for note in site.environment.notifications())
+    for number in site.planetscale.open_requests() if site.planetscale else []:
+        if f"Deploy request #{number} could not be closed" in messages:
+            site.planetscale.person("close", number=number, person="grace")
+            site.timeline.add(site.place.name, {"step": "CloseByHand", "request": number})
 
 
 def _resolved(site: Site, image: int) -> bool:
