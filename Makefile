@@ -8,7 +8,7 @@ export PYTHONPATH := $(CURDIR)/tests/local-aws:$(CURDIR)/tests
 export PYTHONDONTWRITEBYTECODE := 1
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help setup demo test unit releases lint emulators tools
+.PHONY: help setup demo test unit releases chaos lint emulators tools
 
 help: ## Say what there is to make.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,7 +35,11 @@ unit: tools ## Run the tests of the decisions, of the two emulators and of the e
 	cargo test --manifest-path $(EXAMPLE) --target-dir target/example -- --include-ignored
 
 releases: tools emulators ## Run the tests of the local AWS, and whole releases on it.
-	$(TOOLS)/python -m pytest tests/local-aws tests/releases
+	$(TOOLS)/python -m pytest tests/local-aws tests/releases tests/chaos
+
+chaos: tools emulators ## Make hundreds of releases with faults; SEED, RELEASES and ENVIRONMENTS can be set.
+	@$(TOOLS)/python -m chaos $(if $(SEED),--seed $(SEED)) $(if $(RELEASES),--releases $(RELEASES)) \
+		$(if $(ENVIRONMENTS),--environments $(ENVIRONMENTS))
 
 emulators:
 	@cargo build --quiet -p planetscale-emulator -p lightsail-emulator

@@ -5,6 +5,8 @@
 
 use lambda_runtime::Diagnostic;
 
+use crate::text;
+
 /// Why a function could not do its work. Each message says what failed, where, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -57,8 +59,15 @@ impl Error {
     }
 }
 
+/// The most characters of a message that leave a function: it may quote what others wrote, and Step Functions ends an
+/// execution whose state is larger than 256 KiB.
+const LONGEST_MESSAGE: usize = 4_000;
+
 impl From<Error> for Diagnostic {
     fn from(error: Error) -> Self {
-        Self { error_type: error.name().into(), error_message: error.to_string() }
+        Self {
+            error_type: error.name().into(),
+            error_message: text::shorten(&error.to_string(), LONGEST_MESSAGE),
+        }
     }
 }

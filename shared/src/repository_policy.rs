@@ -76,7 +76,7 @@ fn contains(value: &Value, wanted: &str) -> bool {
 /// The statement's id: letters and digits only, and different for different services.
 fn sid(service: &str) -> String {
     let words = service.split('-').filter(|word| !word.is_empty()).map(|word| {
-        let (first, rest) = word.split_at(1);
+        let (first, rest) = word.split_at(word.chars().next().map_or(0, char::len_utf8));
         // A digit has no upper case: the N keeps `app-1` apart from `app1`.
         let start = if first.starts_with(|c: char| c.is_ascii_digit()) { "N" } else { "" };
         format!("{start}{}{rest}", first.to_uppercase())

@@ -91,14 +91,46 @@ pub enum Step {
     },
 }
 
+impl Step {
+    fn because_mut(&mut self) -> &mut String {
+        match self {
+            Self::Wait { because, .. }
+            | Self::NothingToApply { because }
+            | Self::SchemaFirst { because }
+            | Self::ContainersFirst { because }
+            | Self::Follow { because }
+            | Self::Applied { because, .. }
+            | Self::Reverted { because }
+            | Self::Refuse { because, .. }
+            | Self::End { because, .. } => because,
+        }
+    }
+}
+
 /// After a deploy was asked for, a request may show `ready` for a moment; seconds until that means it was dequeued.
 const DEQUEUED_AFTER: u64 = 60;
+
+/// The most characters of a reason, which quotes branches, statements and messages of others.
+const LONGEST_REASON: usize = 6_000;
 
 /// PlanetScale's limit of tables in one deploy request (its documentation on schema changes).
 const MOST_TABLES: usize = 10;
 
 /// What to do next about `request`, for which the release waited `waited` seconds for `goal`.
 pub fn next_step(
+    goal: Goal,
+    request: &DeployRequest,
+    policy: DestructiveChanges,
+    waited: u64,
+    deadlines: &Deadlines,
+) -> Step {
+    let mut step = decide(goal, request, policy, waited, deadlines);
+    let because = step.because_mut();
+    *because = text::shorten(because, LONGEST_REASON);
+    step
+}
+
+fn decide(
     goal: Goal,
     request: &DeployRequest,
     policy: DestructiveChanges,
@@ -386,6 +418,8 @@ pub struct DeployRequestReport {
 
 /// The most statements, and the most characters of each, that a report shows.
 const SHOWN: (usize, usize) = (20, 1_000);
+/// Longer than any page of PlanetScale's.
+const LONGEST_URL: usize = 2_000;
 
 impl From<&DeployRequest> for DeployRequestReport {
     fn from(request: &DeployRequest) -> Self {
@@ -399,7 +433,8 @@ impl From<&DeployRequest> for DeployRequestReport {
         if operations.len() > most {
             statements.push(format!("… and {} more", operations.len() - most));
         }
-        Self { number: request.number, url: request.html_url.clone(), state: request.states(), statements }
+        let url = text::shorten(&request.html_url, LONGEST_URL);
+        Self { number: request.number, url, state: request.states(), statements }
     }
 }
 

@@ -77,7 +77,7 @@ impl Context {
             }
             Err(error) => {
                 let error = aws::failed(&format!("lightsail:GetContainerLog of {service}"), &error);
-                vec![format!("The log could not be read. {error}")]
+                vec![text::shorten(&format!("The log could not be read. {error}"), 1_500)]
             }
         }
     }

@@ -313,7 +313,7 @@ impl ErrorBody {
 }
 
 fn failure(what: &str, status: StatusCode, body: &[u8]) -> Failure {
-    let body: ErrorBody = serde_json::from_slice(body).unwrap_or_default();
+    let body: ErrorBody = serde_json::from_str(&String::from_utf8_lossy(body)).unwrap_or_default();
     let mut words = text::shorten(&body.words(), 1_000);
     if words.is_empty() {
         words = "no explanation".into();
@@ -385,8 +385,12 @@ mod tests {
             (r#"{"error":"invalid_token","error_description":"b"}"#, "b"),
             (r#"{"errors":[{"name":"branch"}]}"#, r#"[{"name":"branch"}]"#),
             ("<html>", "no explanation"),
-        ] {
-            match failure("GET /x", StatusCode::UNPROCESSABLE_ENTITY, body.as_bytes()) {
+        ]
+        .map(|(body, words)| (body.as_bytes(), words))
+        .into_iter()
+        .chain([(&b"{\"message\":\"a\xff\"}"[..], "a\u{fffd}")])
+        {
+            match failure("GET /x", StatusCode::UNPROCESSABLE_ENTITY, body) {
                 Failure::Refused { message, .. } => assert_eq!(message, words),
                 other => panic!("{other:?}"),
             }

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Deserializer};
 
 use super::state::{DeploymentState, Stage, stage};
+use crate::text;
 
 /// A deploy request: PlanetScale's unit of schema change.
 #[derive(Debug, Clone, Deserialize)]
@@ -49,11 +50,12 @@ impl DeployRequest {
 
     /// Both states as the API names them, for messages.
     pub fn states(&self) -> String {
+        let name = |state: &DeploymentState| text::shorten(state.as_str(), 60);
         match &self.deployment {
             Some(deployment) if deployment.state != self.deployment_state => {
-                format!("{} (its deployment: {})", self.deployment_state.as_str(), deployment.state.as_str())
+                format!("{} (its deployment: {})", name(&self.deployment_state), name(&deployment.state))
             }
-            _ => self.deployment_state.as_str().to_owned(),
+            _ => name(&self.deployment_state),
         }
     }
 

@@ -28,11 +28,13 @@ def install(
     environment: str,
     parameters: Mapping[str, str] | None = None,
     *,
+    stack_name: str = "",
     project: Path = REPOSITORY,
     show: Show = print,
 ) -> Environment:
     """Build if needed, and deploy the section `environment` of the project's samconfig.toml.
 
+    `stack_name` installs another stack than the section names.
     `parameters` come on top of the section's `parameter_overrides`, as sam replaces all of them
     by those of its command line. Output is shown line by line and kept in the log folder.
 
@@ -46,11 +48,14 @@ def install(
         *("--no-confirm-changeset", "--no-progressbar"),
         *("--template-file", str(build_directory(project) / "template.yaml")),
     ]
+    if stack_name:
+        command += ["--stack-name", stack_name]
     if overrides:
         command += ["--parameter-overrides", *(f"{name}={_quoted(value)}" for name, value in overrides.items())]
     variables = {**_tools_environment(), **aws.environment(), "SAM_CLI_POLL_DELAY": "0.3"}
-    _run(f"sam deploy {environment}", command, aws.logs, variables, project, show)
-    return Environment(aws, str(section["stack_name"]))
+    stack_name = stack_name or str(section["stack_name"])
+    _run(f"sam deploy {stack_name}", command, aws.logs, variables, project, show)
+    return Environment(aws, stack_name)
 
 
 def build(logs: Path, *, project: Path = REPOSITORY, show: Show = print) -> None:

@@ -95,6 +95,10 @@ class PlanetScale:
     def next_revert_fails(self, error: str = "the emulator was told to fail") -> None:
         self.api.put(f"{self._database}/next", {"revert_error": error})
 
+    def nothing_fails(self) -> None:
+        """Take back what was said about the next deploy or revert."""
+        self.api.put(f"{self._database}/next", {})
+
     def durations(self, **milliseconds: int) -> None:
         """Milliseconds in deployment states by the states' names."""
         self.settings(durations=milliseconds)
