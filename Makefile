@@ -22,6 +22,7 @@ lint: tools ## Check format, lints, template and dependencies.
 	cargo clippy --workspace --all-targets --features shared/planetscale -- -D warnings
 	AWS_DEFAULT_REGION=us-east-1 $(TOOLS)/sam validate --lint
 	$(TOOLS)/cfn-lint --region us-east-1 --template template.yaml
+	.local/checkov/bin/checkov --config-file .checkov.yaml
 
 unit: ## Run the tests of the decisions and of the two emulators.
 	cargo test --features shared/planetscale
