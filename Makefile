@@ -28,6 +28,7 @@ lint: tools ## Check format, lints, template and dependencies.
 	cargo clippy --manifest-path $(EXAMPLE) --target-dir target/example --all-targets -- -D warnings
 	AWS_DEFAULT_REGION=us-east-1 $(TOOLS)/sam validate --lint
 	$(TOOLS)/cfn-lint --region us-east-1 --template template.yaml
+	.local/checkov/bin/checkov --config-file .checkov.yaml
 
 unit: tools ## Run the tests of the decisions, of the two emulators and of the example.
 	cargo test --features shared/planetscale
