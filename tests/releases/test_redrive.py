@@ -135,7 +135,7 @@ def test_a_release_that_ended_ends_in_the_same_way_when_it_is_redriven(stage: St
     stage.lightsail.clear()
     calls, records, events = changes(stage), stage.prod.records(), len(stage.prod.history(ended.arn))
     stage.redrive(ended.arn)
-    stage.prod.wait_for_execution(ended.arn)
+    assert stage.prod.wait_for_execution(ended.arn)["error"] == "ContainersFailed"
     assert [event["type"] for event in stage.prod.history(ended.arn)[events:]] == [
         "ExecutionRedriven",
         "FailStateEntered",

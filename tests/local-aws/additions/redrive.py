@@ -103,7 +103,7 @@ def _add_event(add_event: Any, execution: dict[str, Any], event_type: str, detai
     if event_type == "FailStateEntered":
         _resumes.set(None)
         entered = details["stateEnteredEventDetails"]
-        _note(execution, entered["name"], json.loads(entered["input"]), None)
+        _note(execution, entered["name"], json.loads(entered["input"]), execution.get("variables", {}))
     # The first state is only passed through on the way to the one that is run again.
     if _resumes.get() is not None and event_type.endswith(("StateEntered", "StateExited")):
         return {}
@@ -136,11 +136,11 @@ def _enter(context: dict[str, Any] | None, state_input: Any) -> tuple | None:
             _resumes.set({**resumes, "found": True})
             return resumes["input"], resumes["state"]
         _resumes.set(None)
+    # Those of now, for a Fail state, which is entered without a call of its own.
+    execution["variables"] = context["variables"]
     _note(execution, context["State"]["Name"], state_input, context["variables"])
     return None
 
 
-def _note(execution: dict[str, Any], state: str, state_input: Any, variables: dict[str, Any] | None) -> None:
-    known = execution.get("entered", {}).get("variables", {})
-    variables = known if variables is None else copy.deepcopy(variables)
-    execution["entered"] = {"state": state, "input": copy.deepcopy(state_input), "variables": variables}
+def _note(execution: dict[str, Any], state: str, state_input: Any, variables: dict[str, Any]) -> None:
+    execution["entered"] = copy.deepcopy({"state": state, "input": state_input, "variables": variables})

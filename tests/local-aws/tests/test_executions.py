@@ -86,13 +86,14 @@ def test_a_stopped_execution_that_is_redriven_goes_on_where_it_was(aws, start, t
 
 def test_a_failed_execution_that_is_redriven_enters_its_fail_state_again(aws, start, toy):
     arn = start("failed", function="missing")
-    assert toy.wait_for_execution(arn)["status"] == "FAILED"
+    failed = toy.wait_for_execution(arn)
+    assert failed["status"] == "FAILED"
     before = len(toy.history(arn))
     aws.client("stepfunctions").redrive_execution(executionArn=arn)
     execution = wait_for(lambda: len(toy.history(arn)) > before + 1 and toy.wait_for_execution(arn))
     types = [event["type"] for event in toy.history(arn)[before:]]
     assert types == ["ExecutionRedriven", "FailStateEntered", "ExecutionFailed"]
-    assert execution["error"] == "Lambda.ResourceNotFoundException"
+    assert (execution["error"], execution["cause"]) == (failed["error"], failed["cause"])
 
 
 def test_a_task_has_five_events(start, toy):
