@@ -99,7 +99,11 @@ impl MariaDb {
 
     fn command(&self, name: &str) -> Command {
         let log = std::fs::File::options().create(true).append(true).open(self.path("log")).expect("a log");
+        // Servers that start at the same time would take each other's temporary tables away.
+        let temporary = self.path("tmp");
+        std::fs::create_dir_all(&temporary).expect("a folder");
         let mut command = Command::new(name);
+        command.env("TMPDIR", temporary);
         command.arg("--no-defaults").arg(format!("--datadir={}", self.path("data").display()));
         // It refuses to run as root unless told to.
         command.arg(format!("--user={}", user())).stdin(Stdio::null());
