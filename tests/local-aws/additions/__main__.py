@@ -13,6 +13,7 @@ from additions import (
     function_environment,
     image_pushes,
     image_repository,
+    mail_subscription,
     secret_resource,
     state_machine_definition,
     state_machine_role,
@@ -24,6 +25,7 @@ def main() -> None:
     image_pushes.install()
     container_service_resource.install()
     secret_resource.install()
+    mail_subscription.install()
     eventbridge_to_lambda.install()
     function_environment.install()
     execution_semantics.install()
