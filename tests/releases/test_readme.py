@@ -34,7 +34,7 @@ class Person:
 
     def run(self, command: str) -> str:
         """What a command writes. Raises CalledProcessError, with its output shown, when it fails."""
-        tools = [str(LOCAL / name / "bin") for name in ("tools", "awscli")]
+        tools = [str(LOCAL / name / "bin") for name in ("tools", "aws-cli")]
         variables = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTHON"))},
             **self.aws.environment(),
@@ -98,7 +98,11 @@ def test_the_install_of_the_readme_leads_to_a_release(person: Person) -> None:
 
     # `sam build` makes what Lambda runs and takes long; the harness makes the same for this machine.
     build(person.aws.logs)
-    shutil.copytree(build_directory(), person.folder / ".aws-sam" / "build")
+    copy = person.folder / ".aws-sam" / "build"
+    shutil.copytree(build_directory(), copy)
+    template = copy / "template.yaml"
+    # It refers to the state machine from where it was built.
+    template.write_text(template.read_text().replace("../../../../statemachine/", f"{REPOSITORY}/statemachine/"))
     for command in commands[1:3]:
         person.run(command)
     prod = Environment(person.aws, "bookings-api-prod")

@@ -18,6 +18,7 @@ from additions import (
     image_repository,
     redrive,
     registry_authorization,
+    mail_subscription,
     secret_resource,
     simulated_time,
     state_machine_definition,
@@ -30,6 +31,7 @@ def main() -> None:
     image_pushes.install()
     container_service_resource.install()
     secret_resource.install()
+    mail_subscription.install()
     eventbridge_to_lambda.install()
     function_environment.install()
     execution_semantics.install()
