@@ -446,12 +446,14 @@ fn order(request: &DeployRequest, policy: DestructiveChanges) -> Step {
     }
     let (dropping, keeping): (Vec<_>, Vec<_>) =
         request.operations().iter().partition(|operation| operation.can_drop_data);
+    // PlanetScale writes one statement for each table, which may do both.
+    let both: Vec<_> = dropping.iter().copied().filter(|operation| adds_columns(operation)).collect();
     let list = |operations: &[&DeployOperation]| {
         let all: Vec<_> =
             operations.iter().map(|operation| text::shorten(&statement(operation), 300)).collect();
         text::shorten(&all.join("; "), 2_000)
     };
-    match (dropping.is_empty(), keeping.is_empty(), policy) {
+    match (dropping.is_empty(), keeping.is_empty() && both.is_empty(), policy) {
         (true, _, _) => {
             Step::SchemaFirst { because: "No statement can drop data, so the old code runs on the new schema.".into() }
         }
@@ -468,6 +470,14 @@ fn order(request: &DeployRequest, policy: DestructiveChanges) -> Step {
         (false, true, DestructiveChanges::AfterContainers | DestructiveChanges::Allow) => Step::ContainersFirst {
             because: "Every statement drops something the old code still reads, so the new code goes first.".into(),
         },
+        (false, false, DestructiveChanges::AfterContainers) if !both.is_empty() => refuse(
+            Outcome::SchemaRefused,
+            format!(
+                "The change both adds and drops in one table, and no order is safe for both: {}. Split it: release what \
+                 is added first, then what is dropped.",
+                list(&both)
+            ),
+        ),
         (false, false, DestructiveChanges::AfterContainers) => refuse(
             Outcome::SchemaRefused,
             format!(
@@ -483,6 +493,22 @@ fn order(request: &DeployRequest, policy: DestructiveChanges) -> Step {
                 .into(),
         },
     }
+}
+
+/// Whether `operation` adds what new code may use: a column, or one under another name. Keys and indexes it does not
+/// see. Of an ALTER without its statement nothing is known, so it may.
+fn adds_columns(operation: &DeployOperation) -> bool {
+    if operation.ddl_statement.is_empty() {
+        return operation.operation_name.eq_ignore_ascii_case("ALTER");
+    }
+    text::clauses(&operation.ddl_statement).iter().any(|clause| {
+        let mut words = clause.split_whitespace().map(str::to_ascii_uppercase);
+        match (words.next().as_deref(), words.next().as_deref()) {
+            (Some("ADD"), next) => !matches!(next, Some("KEY" | "INDEX" | "FULLTEXT" | "SPATIAL")),
+            (Some("RENAME" | "CHANGE"), _) => true,
+            _ => false,
+        }
+    })
 }
 
 fn wait(goal: Goal, request: &DeployRequest, waited: u64, deadlines: &Deadlines, because: String) -> Step {

@@ -311,6 +311,17 @@ proptest! {
     }
 
     #[test]
+    fn a_statement_is_cut_into_its_own_parts(
+        text in hostile(), clauses in vec("ADD COLUMN `[a-z,( ]{1,9}` int|DROP COLUMN `[a-z,)]{1,9}`|COMMENT '[a-z,`(]{0,9}'", 1..5),
+    ) {
+        for clause in text::clauses(&text) {
+            prop_assert!(text.contains(clause));
+        }
+        let statement = format!("ALTER TABLE `a, b` {}", clauses.join(", "));
+        prop_assert_eq!(text::clauses(&statement), clauses);
+    }
+
+    #[test]
     fn a_duration_is_told_for_every_number(seconds in any::<u64>()) {
         prop_assert!(!text::duration(seconds).is_empty());
         prop_assert!(text::deadline_passed("x", seconds).len() < 100);

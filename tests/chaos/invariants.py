@@ -92,11 +92,13 @@ def every_outcome_is_recorded_once(place: Environment) -> Iterator[str]:
 def every_outcome_is_told_once(place: Environment) -> Iterator[str]:
     """Once; where `finish-release` failed in between, it may have died between telling and noting it, and tell again.
 
+    One that a person stopped when it had told its outcome is told as cut short as well.
     Where it failed for good, the alarm for failed executions tells it, which the local AWS does not raise.
     """
     for execution in place.executions:
         told = place.notified.get(execution.name, 0)
-        disturbed = execution.name in place.finish_disturbed
+        stopped_late = execution.status == "ABORTED" and execution.end_state == "FinishRelease"
+        disturbed = execution.name in place.finish_disturbed or stopped_late
         failed_for_good = disturbed and execution.end_state == "ReleaseError"
         if (told < 1 and not failed_for_good) or (told > 1 and not disturbed):
             yield f"{execution.name} ended as {execution.end_state} and was told {told} times"

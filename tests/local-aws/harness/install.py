@@ -76,8 +76,7 @@ def build(logs: Path, *, project: Path = REPOSITORY, show: Show = print) -> None
             return
         stamp.unlink(missing_ok=True)
         command = [
-            *("sam", "build", "--cached", "--cache-dir", str(directory.parent / "cache")),
-            *("--build-dir", str(directory), "--template-file", "template.yaml"),
+            *("sam", "build", "--build-dir", str(directory), "--template-file", "template.yaml"),
         ]
         variables = {
             **_tools_environment(),
