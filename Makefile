@@ -36,7 +36,7 @@ unit: tools ## Run the tests of the decisions, of the two emulators and of the e
 	cargo test --manifest-path $(EXAMPLE) --target-dir target/example -- --include-ignored
 
 releases: tools emulators ## Run the tests of the local AWS, and whole releases on it.
-	$(TOOLS)/python -m pytest tests/local-aws tests/releases tests/chaos
+	$(TOOLS)/python -m pytest tests/local-aws tests/releases tests/chaos tests/story
 
 chaos: tools emulators ## Make hundreds of releases with faults; SEED, RELEASES and ENVIRONMENTS can be set.
 	@$(TOOLS)/python -m chaos $(if $(SEED),--seed $(SEED)) $(if $(RELEASES),--releases $(RELEASES)) \

@@ -16,9 +16,10 @@ from additions import (
     function_faults,
     image_pushes,
     image_repository,
+    mail_subscription,
     redrive,
     registry_authorization,
-    mail_subscription,
+    role_calls,
     secret_resource,
     simulated_time,
     state_machine_definition,
@@ -44,6 +45,7 @@ def main() -> None:
     state_machine_role.install()
     authorization.install()
     registry_authorization.install()
+    role_calls.install()
     build_session.install()
     control.install()
 

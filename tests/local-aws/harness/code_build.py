@@ -14,7 +14,7 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -78,7 +78,14 @@ class CodeBuild:
             aws_session_token=credentials["AWS_SESSION_TOKEN"],
         )
 
-    def build(self, source: Path, webhook: Mapping[str, str] | None = None, *, shell: Shell = "each") -> Build:
+    def build(
+        self,
+        source: Path,
+        webhook: Mapping[str, str] | None = None,
+        *,
+        shell: Shell = "each",
+        show: Callable[[str], None] = lambda line: None,
+    ) -> Build:
         """Run the build in a checkout. `webhook` are the variables CODEBUILD_WEBHOOK_….
 
         Raises ValueError for what a buildspec may say and this does not know.
@@ -91,7 +98,7 @@ class CodeBuild:
         _write_commands(state, _commands(specification), shell, variables, source)
         process = Process("build", ["bash", "driver"], log, variables, state)
         try:
-            process.wait(lambda line: None)
+            process.wait(show)
             succeeded = True
         except ProcessFailed:
             succeeded = False

@@ -1,0 +1,67 @@
+"""The roles of the template: what they allow, and taking a permission away."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Iterator
+
+from harness import Environment
+from samcli.yamlhelper import yaml_parse
+
+TEMPLATE = yaml_parse((Path(__file__).resolve().parents[2] / "template.yaml").read_text())
+
+
+def statements(role: str) -> list[dict[str, Any]]:
+    """The statements of a role of the template, those under a condition included."""
+    (policy,) = TEMPLATE["Resources"][role]["Properties"]["Policies"]
+    return [s["Fn::If"][1] if "Fn::If" in s else s for s in policy["PolicyDocument"]["Statement"]]
+
+
+def actions(statement: dict[str, Any]) -> list[str]:
+    action = statement["Action"]
+    return [action] if isinstance(action, str) else action
+
+
+def roles() -> dict[str, list[str]]:
+    """The actions of every role of the template, by the role's name there."""
+    names = [name for name, resource in TEMPLATE["Resources"].items() if resource["Type"] == "AWS::IAM::Role"]
+    return {name: [action for s in statements(name) for action in actions(s)] for name in names}
+
+
+def role_name(environment: Environment, role: str) -> str:
+    """The name that a role of the template has in a stack."""
+    answer = environment.aws.client("cloudformation").describe_stack_resource(
+        StackName=environment.stack_name, LogicalResourceId=role
+    )
+    return answer["StackResourceDetail"]["PhysicalResourceId"]
+
+
+@contextmanager
+def without(environment: Environment, role: str, action: str, resource: str = "") -> Iterator[None]:
+    """Take an action from a role, for every resource or for those whose ARN ends so."""
+    client = environment.aws.client("iam")
+    name = role_name(environment, role)
+    document = client.get_role_policy(RoleName=name, PolicyName="calls")["PolicyDocument"]
+    less = [_less(statement, action, resource) for statement in document["Statement"]]
+    assert less != document["Statement"], f"{role} does not allow {action} on {resource or 'anything'}"
+    put(client, name, {**document, "Statement": [statement for statement in less if statement]})
+    try:
+        yield
+    finally:
+        put(client, name, document)
+
+
+def put(client: Any, role: str, document: dict[str, Any]) -> None:
+    client.put_role_policy(RoleName=role, PolicyName="calls", PolicyDocument=json.dumps(document))
+
+
+def _less(statement: dict[str, Any], action: str, resource: str) -> dict[str, Any] | None:
+    if action not in actions(statement):
+        return statement
+    if resource:
+        left = [arn for arn in statement["Resource"] if not arn.endswith(resource)]
+        return {**statement, "Resource": left}
+    left = [other for other in actions(statement) if other != action]
+    return {**statement, "Action": left} if left else None
