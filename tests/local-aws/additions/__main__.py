@@ -14,6 +14,7 @@ from additions import (
     image_pushes,
     image_repository,
     secret_resource,
+    service_events,
     state_machine_definition,
     state_machine_role,
 )
@@ -31,6 +32,7 @@ def main() -> None:
     state_machine_definition.install()
     state_machine_role.install()
     authorization.install()
+    service_events.install()
     control.install()
 
     from ministack.app import main as run_ministack
