@@ -2,15 +2,19 @@
 
 PYTHON ?= python3
 TOOLS := .local/tools/bin
+EXAMPLE := examples/bookings-api/Cargo.toml
 # What the local AWS and its tests import.
 export PYTHONPATH := $(CURDIR)/tests/local-aws:$(CURDIR)/tests
 export PYTHONDONTWRITEBYTECODE := 1
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo test unit releases lint emulators tools
+.PHONY: help setup demo test unit releases chaos lint emulators tools
 
 help: ## Say what there is to make.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: tools ## Install what the full story needs, with this machine's package manager.
+	@$(TOOLS)/python -m harness.machine --install
 
 demo: tools emulators ## Install into a local AWS, push images, and show four releases live.
 	@$(TOOLS)/python -m demo $(if $(KEEP),--keep)
@@ -20,15 +24,23 @@ test: lint unit releases ## Run every check and every test.
 lint: tools ## Check format, lints, template and dependencies.
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --features shared/planetscale -- -D warnings
+	cargo fmt --manifest-path $(EXAMPLE) --check
+	cargo clippy --manifest-path $(EXAMPLE) --target-dir target/example --all-targets -- -D warnings
 	AWS_DEFAULT_REGION=us-east-1 $(TOOLS)/sam validate --lint
 	$(TOOLS)/cfn-lint --region us-east-1 --template template.yaml
 	.local/checkov/bin/checkov --config-file .checkov.yaml
 
-unit: ## Run the tests of the decisions and of the two emulators.
+unit: tools ## Run the tests of the decisions, of the two emulators and of the example.
 	cargo test --features shared/planetscale
+	$(TOOLS)/python -m harness.mariadb cargo test -p planetscale-emulator --test api -- --include-ignored
+	cargo test --manifest-path $(EXAMPLE) --target-dir target/example -- --include-ignored
 
 releases: tools emulators ## Run the tests of the local AWS, and whole releases on it.
-	$(TOOLS)/python -m pytest tests/local-aws tests/releases
+	$(TOOLS)/python -m pytest tests/local-aws tests/releases tests/chaos
+
+chaos: tools emulators ## Make hundreds of releases with faults; SEED, RELEASES and ENVIRONMENTS can be set.
+	@$(TOOLS)/python -m chaos $(if $(SEED),--seed $(SEED)) $(if $(RELEASES),--releases $(RELEASES)) \
+		$(if $(ENVIRONMENTS),--environments $(ENVIRONMENTS))
 
 emulators:
 	@cargo build --quiet -p planetscale-emulator -p lightsail-emulator

@@ -153,7 +153,8 @@ pub fn own_lines<'a, 'b>(lines: &'b [&'a str], version: i32) -> &'b [&'a str] {
 }
 
 /// Waits for a service that is busy, until the deadline.
-pub fn busy(what: String, waited: u64, deadline: u64) -> Creation {
+pub fn busy(what: &str, waited: u64, deadline: u64) -> Creation {
+    let what = text::shorten(what, 1_000);
     match patience(waited, deadline) {
         Patience::Wait(seconds) => Creation::Wait { seconds, because: what },
         Patience::Exhausted => Creation::TimedOut {
@@ -242,8 +243,8 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
-        assert!(matches!(busy("Busy.".into(), 100, 100), Creation::TimedOut { .. }));
-        assert!(matches!(busy("Busy.".into(), 0, 100), Creation::Wait { seconds: 5, .. }));
+        assert!(matches!(busy("Busy.", 100, 100), Creation::TimedOut { .. }));
+        assert!(matches!(busy("Busy.", 0, 100), Creation::Wait { seconds: 5, .. }));
     }
 
     #[test]

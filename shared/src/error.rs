@@ -5,6 +5,8 @@
 
 use lambda_runtime::Diagnostic;
 
+use crate::text;
+
 /// Why a function could not do its work. Each message says what failed, where, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -23,6 +25,9 @@ pub enum Error {
     /// Lightsail or ECR refuse the deployment, for good; nothing was deployed.
     #[error("{0}")]
     ContainersRefused(String),
+    /// The execution was redriven, and has to take the environment's lock again before it changes anything.
+    #[error("{0}")]
+    Redriven(String),
     /// An answer that no documented behaviour explains.
     #[error("{0}")]
     Unexpected(String),
@@ -30,8 +35,15 @@ pub enum Error {
 
 impl Error {
     /// Every name that [`Error::name`] can return.
-    pub const NAMES: [&str; 6] =
-        ["Retryable", "Misconfigured", "SchemaRefused", "RevertRefused", "ContainersRefused", "Unexpected"];
+    pub const NAMES: [&str; 7] = [
+        "Retryable",
+        "Misconfigured",
+        "SchemaRefused",
+        "RevertRefused",
+        "ContainersRefused",
+        "Redriven",
+        "Unexpected",
+    ];
 
     /// The name that Retry and Catch of the state machine match.
     pub fn name(&self) -> &'static str {
@@ -41,13 +53,21 @@ impl Error {
             Self::SchemaRefused(_) => "SchemaRefused",
             Self::RevertRefused(_) => "RevertRefused",
             Self::ContainersRefused(_) => "ContainersRefused",
+            Self::Redriven(_) => "Redriven",
             Self::Unexpected(_) => "Unexpected",
         }
     }
 }
 
+/// The most characters of a message that leave a function: it may quote what others wrote, and Step Functions ends an
+/// execution whose state is larger than 256 KiB.
+const LONGEST_MESSAGE: usize = 4_000;
+
 impl From<Error> for Diagnostic {
     fn from(error: Error) -> Self {
-        Self { error_type: error.name().into(), error_message: error.to_string() }
+        Self {
+            error_type: error.name().into(),
+            error_message: text::shorten(&error.to_string(), LONGEST_MESSAGE),
+        }
     }
 }

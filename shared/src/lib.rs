@@ -9,6 +9,7 @@ pub mod lock;
 mod outcome;
 pub mod planetscale;
 pub mod poll;
+pub mod preflight;
 pub mod release;
 pub mod report;
 pub mod repository_policy;
@@ -18,6 +19,8 @@ pub mod text;
 
 #[cfg(feature = "aws")]
 pub mod aws;
+#[cfg(feature = "http")]
+pub mod custom_resource;
 #[cfg(feature = "executions")]
 pub mod executions;
 #[cfg(feature = "http")]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::image::ImageDigest;
 use crate::poll::{Patience, patience};
 use crate::release::{Cause, Release};
+use crate::text;
 
 /// The answer of `acquire-lock`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,11 @@ pub enum Turn {
     /// A newer push owns the environment, or this push was released already.
     Superseded {
         /// What was found.
+        because: String,
+    },
+    /// The release was stopped and redriven, and another release took the environment over in between.
+    Lost {
+        /// Who took it over.
         because: String,
     },
     /// The deadline for the lock passed.
@@ -68,14 +74,27 @@ pub fn superseded(
     covered.then(|| format!("This push was already released by {}.", last.execution))
 }
 
+/// What a redriven release finds that does not hold the lock any more; `holder` is the execution that does.
+pub fn lost(holder: Option<&str>) -> Turn {
+    let by = holder.map_or("Another release".into(), |holder| format!("The release {}", short(holder)));
+    Turn::Lost { because: format!("{by} took the environment over while this one was stopped.") }
+}
+
 /// What to do while the running execution `holder` has the lock.
 pub fn wait_for(holder: &str, waited: u64, deadline: u64) -> Turn {
-    let because =
-        format!("The release {} holds the environment.", holder.rsplit(':').next().unwrap_or(holder));
+    let because = format!("The release {} holds the environment.", short(holder));
     match patience(waited, deadline) {
         Patience::Wait(seconds) => Turn::Wait { seconds, because },
-        Patience::Exhausted => Turn::TimedOut { because },
+        Patience::Exhausted => {
+            let passed = text::deadline_passed("the lock of the environment", deadline);
+            Turn::TimedOut { because: format!("{passed} {because}") }
+        }
     }
+}
+
+/// The execution's name in its ARN.
+fn short(execution: &str) -> &str {
+    execution.rsplit(':').next().unwrap_or(execution)
 }
 
 #[cfg(test)]
@@ -118,5 +137,18 @@ mod tests {
             matches!(wait_for(holder, 0, 100), Turn::Wait { seconds: 5, because } if because.contains("prod-1 "))
         );
         assert!(matches!(wait_for(holder, 100, 100), Turn::TimedOut { .. }));
+    }
+
+    #[test]
+    fn a_redriven_release_is_told_who_took_the_environment_over() {
+        let because = |holder| match lost(holder) {
+            Turn::Lost { because } => because,
+            other => panic!("{other:?}"),
+        };
+        assert!(
+            because(Some("arn:aws:states:us-east-1:1:execution:app:prod-2"))
+                .contains("The release prod-2 took")
+        );
+        assert!(because(None).starts_with("Another release took"));
     }
 }

@@ -4,6 +4,8 @@
 mod client;
 #[cfg(all(feature = "planetscale", feature = "secrets"))]
 mod connection;
+#[cfg(feature = "planetscale")]
+mod looks;
 mod model;
 mod state;
 
@@ -11,8 +13,11 @@ mod state;
 pub use client::{DeployRequests, Failure, NewDeployRequest, PlanetScale, ServiceToken};
 #[cfg(all(feature = "planetscale", feature = "secrets"))]
 pub use connection::{Connection, database};
+#[cfg(feature = "planetscale")]
+pub use looks::Looks;
 pub use model::{
-    DeployOperation, DeployRequest, DeployRequestNumber, Deployment, LintError, Page, PrecedingDeployment,
+    Actor, Branch, DatabaseSettings, DeployOperation, DeployRequest, DeployRequestNumber, Deployment,
+    LintError, OpenRequest, Organization, Page, PrecedingDeployment,
 };
 pub use state::{DeploymentState, Stage, stage};
 

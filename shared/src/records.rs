@@ -34,6 +34,8 @@ pub struct Records {
 pub struct Holder {
     /// Its execution's ARN.
     pub execution: String,
+    /// How often that execution was redriven when it took the lock.
+    pub redrives: u64,
     /// The image it releases.
     pub digest: ImageDigest,
 }
@@ -50,28 +52,35 @@ impl Records {
     /// Takes the lock for `me` if it is free, mine already, or held by `dead`, an execution that does not run any
     /// more. Returns the holder when it is somebody else.
     ///
+    /// `dead` includes how often it was redriven: one that is redriven while its lock is being taken over, and takes
+    /// the lock again, keeps it.
+    ///
     /// # Errors
     /// As [`aws::failed`] says; so for every call here.
-    pub async fn take_lock(&self, me: &Holder, dead: Option<&str>) -> Result<Option<Holder>, Error> {
+    pub async fn take_lock(&self, me: &Holder, dead: Option<&Holder>) -> Result<Option<Holder>, Error> {
+        let dead = dead.unwrap_or(me);
         let put = self
-            .put("lock", "lock")
-            .item("holder", text(&me.execution))
-            .item("digest", text(me.digest.as_str()))
-            .condition_expression("attribute_not_exists(holder) OR holder IN (:me, :dead)")
-            .expression_attribute_values(":me", text(&me.execution))
-            .expression_attribute_values(":dead", text(dead.unwrap_or(&me.execution)));
-        match put.send().await {
-            Ok(_) => Ok(None),
-            Err(error) => match error.as_service_error() {
-                Some(service) if service.is_conditional_check_failed_exception() => {
-                    self.holder().await?.map_or_else(
-                        || Err(Error::Retryable("The lock was freed while it was being taken.".into())),
-                        |holder| Ok(Some(holder)),
-                    )
-                }
-                _ => Err(self.failed("PutItem", &error)),
-            },
+            .put_lock(me)
+            .condition_expression(
+                "attribute_not_exists(holder) OR holder = :me OR (holder = :dead AND redrives = :redrives)",
+            )
+            .expression_attribute_values(":dead", text(&dead.execution))
+            .expression_attribute_values(":redrives", number(dead.redrives));
+        if self.put_if(put).await? {
+            return Ok(None);
         }
+        self.holder().await?.map_or_else(
+            || Err(Error::Retryable("The lock was freed while it was being taken.".into())),
+            |holder| Ok(Some(holder)),
+        )
+    }
+
+    /// Takes the lock again for `me`, a redriven execution, if no other took it over. Returns whether it is mine.
+    ///
+    /// # Errors
+    /// See [`Self::take_lock`].
+    pub async fn retake_lock(&self, me: &Holder) -> Result<bool, Error> {
+        self.put_if(self.put_lock(me).condition_expression("holder = :me")).await
     }
 
     /// The release that holds the lock.
@@ -80,7 +89,11 @@ impl Records {
     /// See [`Self::take_lock`].
     pub async fn holder(&self) -> Result<Option<Holder>, Error> {
         let Some(item) = self.get("lock", "lock").await? else { return Ok(None) };
-        Ok(Some(Holder { execution: field(&item, "holder")?, digest: parsed(&item, "digest")? }))
+        Ok(Some(Holder {
+            execution: field(&item, "holder")?,
+            redrives: parsed(&item, "redrives")?,
+            digest: parsed(&item, "digest")?,
+        }))
     }
 
     /// Frees the lock if `execution` holds it.
@@ -164,6 +177,25 @@ impl Records {
         Ok(())
     }
 
+    fn put_lock(&self, me: &Holder) -> PutItemFluentBuilder {
+        self.put("lock", "lock")
+            .item("holder", text(&me.execution))
+            .item("redrives", number(me.redrives))
+            .item("digest", text(me.digest.as_str()))
+            .expression_attribute_values(":me", text(&me.execution))
+    }
+
+    /// Puts an item. Returns whether its condition held.
+    async fn put_if(&self, put: PutItemFluentBuilder) -> Result<bool, Error> {
+        match put.send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(service) if service.is_conditional_check_failed_exception() => Ok(false),
+                _ => Err(self.failed("PutItem", &error)),
+            },
+        }
+    }
+
     fn put(&self, kind: &str, id: &str) -> PutItemFluentBuilder {
         self.client.put_item().table_name(&self.table).item("kind", text(kind)).item("id", text(id))
     }
@@ -199,9 +231,13 @@ fn text(value: &str) -> AttributeValue {
     AttributeValue::S(value.to_owned())
 }
 
+fn number(value: u64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
 fn field(item: &Item, name: &str) -> Result<String, Error> {
     match item.get(name) {
-        Some(AttributeValue::S(value)) => Ok(value.clone()),
+        Some(AttributeValue::S(value) | AttributeValue::N(value)) => Ok(value.clone()),
         _ => Err(Error::Unexpected(format!("An item of the table of releases has no text {name:?}."))),
     }
 }

@@ -34,6 +34,13 @@ pub struct Release {
     pub deadlines: Deadlines,
 }
 
+impl Release {
+    /// The first line of the notes of a deploy request that a release creates, by which the request is known as ours.
+    pub fn notes_title(application: &str, environment: &str) -> String {
+        format!("Release of {application} into {environment}")
+    }
+}
+
 /// What started a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

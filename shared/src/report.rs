@@ -175,15 +175,22 @@ pub fn message(report: &Report) -> String {
 fn what_happened(ending: &Ending) -> String {
     let because = text::shorten(&ending.because, 8_000);
     let error = ending.error.as_ref().map(CaughtError::sentence).unwrap_or_default();
+    // Where the containers went first, they serve already when the schema is refused.
+    let serves = ending.deployment.is_some();
     let start = match ending.outcome {
         Outcome::Released => match ending.schema {
             SchemaChange::None => "The containers are released; the schema was not changed.",
             _ => "Schema and containers are released.",
         },
         Outcome::Superseded => "A newer push owns the environment; nothing was touched.",
+        Outcome::SchemaRefused if serves => "The schema change was refused; the new containers serve.",
         Outcome::SchemaRefused => "The schema change was refused; nothing was touched.",
+        Outcome::SchemaRejected if serves => "The schema change was rejected; the new containers serve.",
         Outcome::SchemaRejected => "The schema change was rejected; the containers were not touched.",
-        Outcome::SchemaFailed => "PlanetScale could not apply the schema change.",
+        Outcome::SchemaFailed if serves => {
+            "PlanetScale could not apply the schema change; the new containers serve."
+        }
+        Outcome::SchemaFailed => "PlanetScale could not apply the schema change; the old containers serve.",
         Outcome::ContainersFailed => match ending.schema {
             SchemaChange::None => {
                 "The new containers failed; the old ones still serve, and the schema was not changed."
@@ -199,7 +206,13 @@ fn what_happened(ending: &Ending) -> String {
         Outcome::TimedOut => "A deadline passed.",
         Outcome::ReleaseError => "Something unforeseen ended the release.",
     };
-    let parts = [start, because.trim(), error.trim()];
+    let schema = match (ending.outcome, ending.schema) {
+        (Outcome::TimedOut | Outcome::ReleaseError, SchemaChange::Revertible | SchemaChange::Permanent) => {
+            "The schema change is applied."
+        }
+        _ => "",
+    };
+    let parts = [start, because.trim(), error.trim(), schema];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
@@ -278,6 +291,27 @@ mod tests {
             );
             assert!(message(&report).contains(&format!("bookings-api in prod: {outcome}")));
             assert!(subject(&report).len() <= 100);
+        }
+    }
+
+    #[test]
+    fn what_serves_and_what_is_applied_is_told() {
+        let told = |ending: &Ending| report(ending, DateTime::UNIX_EPOCH).what_happened;
+        let deployment = DeploymentReport {
+            service: "app".into(),
+            version: 2,
+            image: "host/app:1".into(),
+            url: "https://app.example".into(),
+        };
+        for outcome in [Outcome::SchemaRefused, Outcome::SchemaRejected, Outcome::SchemaFailed] {
+            assert!(!told(&ending(outcome)).contains("the new containers serve"), "{outcome}");
+            let after = Ending { deployment: Some(deployment.clone()), ..ending(outcome) };
+            assert!(told(&after).contains("the new containers serve"), "{outcome}");
+        }
+        for outcome in [Outcome::TimedOut, Outcome::ReleaseError] {
+            let applied = Ending { schema: SchemaChange::Revertible, ..ending(outcome) };
+            assert!(told(&applied).ends_with("The schema change is applied."), "{outcome}");
+            assert!(!told(&ending(outcome)).contains("applied"), "{outcome}");
         }
     }
 

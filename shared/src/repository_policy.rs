@@ -48,10 +48,35 @@ pub fn grants(policy: &str, service: &str, principal: &str) -> bool {
         .any(|statement| statement["Sid"] == sid(service) && statement["Principal"]["AWS"] == principal)
 }
 
+/// Whether `policy` lets `principal` pull, by whichever statements.
+///
+/// A statement with a condition does not count, because the condition is not looked at; a denial counts always.
+pub fn lets_pull(policy: &str, principal: &str) -> bool {
+    let Ok(document) = document(Some(policy)) else { return false };
+    let about = |statement: &Value, effect: &str, action: &str| {
+        let named = &statement["Principal"];
+        statement["Effect"] == effect
+            && (contains(named, "*") || contains(&named["AWS"], "*") || contains(&named["AWS"], principal))
+            && ["*", "ecr:*", action].iter().any(|action| contains(&statement["Action"], action))
+    };
+    let statements = statements(&document);
+    ACTIONS.iter().all(|action| {
+        statements
+            .iter()
+            .any(|statement| statement["Condition"].is_null() && about(statement, "Allow", action))
+            && !statements.iter().any(|statement| about(statement, "Deny", action))
+    })
+}
+
+/// Whether a text, or one of a list of texts, is `wanted`.
+fn contains(value: &Value, wanted: &str) -> bool {
+    value == wanted || value.as_array().is_some_and(|values| values.iter().any(|value| value == wanted))
+}
+
 /// The statement's id: letters and digits only, and different for different services.
 fn sid(service: &str) -> String {
     let words = service.split('-').filter(|word| !word.is_empty()).map(|word| {
-        let (first, rest) = word.split_at(1);
+        let (first, rest) = word.split_at(word.chars().next().map_or(0, char::len_utf8));
         // A digit has no upper case: the N keeps `app-1` apart from `app1`.
         let start = if first.starts_with(|c: char| c.is_ascii_digit()) { "N" } else { "" };
         format!("{start}{}{rest}", first.to_uppercase())
@@ -118,6 +143,32 @@ mod tests {
     #[test]
     fn revoking_what_is_not_there_keeps_the_policy() {
         assert_eq!(sids(&revoke(FOREIGN, "app-qa").unwrap().unwrap()), ["Audit"]);
+    }
+
+    #[test]
+    fn a_pull_needs_both_actions_for_the_present_principal_and_no_denial() {
+        let policy =
+            |statements: Value| json!({"Version": "2012-10-17", "Statement": statements}).to_string();
+        let allow = |principal: Value, action: Value| json!({"Effect": "Allow", "Principal": principal, "Action": action});
+        let me = || json!({"AWS": "arn:me"});
+        let mut conditional = allow(me(), json!(ACTIONS));
+        conditional["Condition"] = json!({"StringEquals": {"aws:SourceAccount": "1"}});
+        let mut denied = allow(json!("*"), json!("ecr:BatchGetImage"));
+        denied["Effect"] = json!("Deny");
+        for (statements, expected) in [
+            (json!([allow(me(), json!(ACTIONS))]), true),
+            (json!(allow(json!({"AWS": ["arn:other", "arn:me"]}), json!("ecr:*"))), true),
+            (json!([allow(me(), json!(ACTIONS[0])), allow(json!("*"), json!(ACTIONS[1]))]), true),
+            (json!([allow(me(), json!(ACTIONS[0]))]), false),
+            (json!([allow(json!({"AWS": "arn:former"}), json!(ACTIONS))]), false),
+            (json!([conditional]), false),
+            (json!([allow(me(), json!(ACTIONS)), denied]), false),
+            (json!([]), false),
+        ] {
+            assert_eq!(lets_pull(&policy(statements.clone()), "arn:me"), expected, "{statements}");
+        }
+        assert!(lets_pull(&grant(None, "app-qa", "arn:me").unwrap(), "arn:me"));
+        assert!(!lets_pull("[]", "arn:me"));
     }
 
     #[test]

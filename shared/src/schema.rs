@@ -91,14 +91,46 @@ pub enum Step {
     },
 }
 
+impl Step {
+    fn because_mut(&mut self) -> &mut String {
+        match self {
+            Self::Wait { because, .. }
+            | Self::NothingToApply { because }
+            | Self::SchemaFirst { because }
+            | Self::ContainersFirst { because }
+            | Self::Follow { because }
+            | Self::Applied { because, .. }
+            | Self::Reverted { because }
+            | Self::Refuse { because, .. }
+            | Self::End { because, .. } => because,
+        }
+    }
+}
+
 /// After a deploy was asked for, a request may show `ready` for a moment; seconds until that means it was dequeued.
 const DEQUEUED_AFTER: u64 = 60;
+
+/// The most characters of a reason, which quotes branches, statements and messages of others.
+const LONGEST_REASON: usize = 6_000;
 
 /// PlanetScale's limit of tables in one deploy request (its documentation on schema changes).
 const MOST_TABLES: usize = 10;
 
 /// What to do next about `request`, for which the release waited `waited` seconds for `goal`.
 pub fn next_step(
+    goal: Goal,
+    request: &DeployRequest,
+    policy: DestructiveChanges,
+    waited: u64,
+    deadlines: &Deadlines,
+) -> Step {
+    let mut step = decide(goal, request, policy, waited, deadlines);
+    let because = step.because_mut();
+    *because = text::shorten(because, LONGEST_REASON);
+    step
+}
+
+fn decide(
     goal: Goal,
     request: &DeployRequest,
     policy: DestructiveChanges,
@@ -300,6 +332,12 @@ pub fn is_on_its_way(stage: Stage) -> bool {
     )
 }
 
+/// Whether `request` itself says why it cannot be deployed any more: it is on its way, or a person closed it. The next
+/// look then tells how the release goes on.
+pub fn is_decided(request: &DeployRequest) -> bool {
+    request.is_closed() || !matches!(request.stage(), Stage::Validating | Stage::Ready | Stage::Unclear)
+}
+
 /// What a refused deploy means; `message` is what PlanetScale said, `sentence` all of it.
 ///
 /// The messages are those seen live by others; the status of the approval refusal is not documented, so the words
@@ -380,6 +418,8 @@ pub struct DeployRequestReport {
 
 /// The most statements, and the most characters of each, that a report shows.
 const SHOWN: (usize, usize) = (20, 1_000);
+/// Longer than any page of PlanetScale's.
+const LONGEST_URL: usize = 2_000;
 
 impl From<&DeployRequest> for DeployRequestReport {
     fn from(request: &DeployRequest) -> Self {
@@ -393,7 +433,8 @@ impl From<&DeployRequest> for DeployRequestReport {
         if operations.len() > most {
             statements.push(format!("… and {} more", operations.len() - most));
         }
-        Self { number: request.number, url: request.html_url.clone(), state: request.states(), statements }
+        let url = text::shorten(&request.html_url, LONGEST_URL);
+        Self { number: request.number, url, state: request.states(), statements }
     }
 }
 
@@ -405,12 +446,14 @@ fn order(request: &DeployRequest, policy: DestructiveChanges) -> Step {
     }
     let (dropping, keeping): (Vec<_>, Vec<_>) =
         request.operations().iter().partition(|operation| operation.can_drop_data);
+    // PlanetScale writes one statement for each table, which may do both.
+    let both: Vec<_> = dropping.iter().copied().filter(|operation| adds_columns(operation)).collect();
     let list = |operations: &[&DeployOperation]| {
         let all: Vec<_> =
             operations.iter().map(|operation| text::shorten(&statement(operation), 300)).collect();
         text::shorten(&all.join("; "), 2_000)
     };
-    match (dropping.is_empty(), keeping.is_empty(), policy) {
+    match (dropping.is_empty(), keeping.is_empty() && both.is_empty(), policy) {
         (true, _, _) => {
             Step::SchemaFirst { because: "No statement can drop data, so the old code runs on the new schema.".into() }
         }
@@ -427,6 +470,14 @@ fn order(request: &DeployRequest, policy: DestructiveChanges) -> Step {
         (false, true, DestructiveChanges::AfterContainers | DestructiveChanges::Allow) => Step::ContainersFirst {
             because: "Every statement drops something the old code still reads, so the new code goes first.".into(),
         },
+        (false, false, DestructiveChanges::AfterContainers) if !both.is_empty() => refuse(
+            Outcome::SchemaRefused,
+            format!(
+                "The change both adds and drops in one table, and no order is safe for both: {}. Split it: release what \
+                 is added first, then what is dropped.",
+                list(&both)
+            ),
+        ),
         (false, false, DestructiveChanges::AfterContainers) => refuse(
             Outcome::SchemaRefused,
             format!(
@@ -442,6 +493,22 @@ fn order(request: &DeployRequest, policy: DestructiveChanges) -> Step {
                 .into(),
         },
     }
+}
+
+/// Whether `operation` adds what new code may use: a column, or one under another name. Keys and indexes it does not
+/// see. Of an ALTER without its statement nothing is known, so it may.
+fn adds_columns(operation: &DeployOperation) -> bool {
+    if operation.ddl_statement.is_empty() {
+        return operation.operation_name.eq_ignore_ascii_case("ALTER");
+    }
+    text::clauses(&operation.ddl_statement).iter().any(|clause| {
+        let mut words = clause.split_whitespace().map(str::to_ascii_uppercase);
+        match (words.next().as_deref(), words.next().as_deref()) {
+            (Some("ADD"), next) => !matches!(next, Some("KEY" | "INDEX" | "FULLTEXT" | "SPATIAL")),
+            (Some("RENAME" | "CHANGE"), _) => true,
+            _ => false,
+        }
+    })
 }
 
 fn wait(goal: Goal, request: &DeployRequest, waited: u64, deadlines: &Deadlines, because: String) -> Step {

@@ -14,20 +14,22 @@ use crate::{Error, aws};
 /// [`Error::Misconfigured`] when it has no value yet, does not exist or must not be read; [`Error::Retryable`] when
 /// Secrets Manager did not answer.
 pub async fn read(client: &Client, arn: &str, fill: &str) -> Result<SecretString, Error> {
-    let answer = client.get_secret_value().secret_id(arn).send().await;
-    let empty = || {
+    find(client, arn).await?.ok_or_else(|| {
         Error::Misconfigured(format!(
             "The secret {} has no value. Fill it with the command in the stack's output {fill}.",
             name(arn)
         ))
-    };
-    match answer {
-        Ok(secret) => secret
-            .secret_string
-            .filter(|text| !text.trim().is_empty())
-            .map(SecretString::from)
-            .ok_or_else(empty),
-        Err(error) if aws::code(&error).as_deref() == Some("ResourceNotFoundException") => Err(empty()),
+    })
+}
+
+/// The text of the secret `arn`; none when it has no value yet, or does not exist.
+///
+/// # Errors
+/// As [`aws::failed`] says.
+pub async fn find(client: &Client, arn: &str) -> Result<Option<SecretString>, Error> {
+    match client.get_secret_value().secret_id(arn).send().await {
+        Ok(secret) => Ok(secret.secret_string.filter(|text| !text.trim().is_empty()).map(SecretString::from)),
+        Err(error) if aws::code(&error).as_deref() == Some("ResourceNotFoundException") => Ok(None),
         Err(error) => Err(aws::failed(&format!("secretsmanager:GetSecretValue of {}", name(arn)), &error)),
     }
 }

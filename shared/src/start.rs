@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::Error;
 use crate::image::{ImageDigest, ImageTag};
 use crate::release::Cause;
+use crate::text;
 
 /// What an invocation of `start-release` asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +76,7 @@ fn pushed(
     repository: &str,
     moving_tag: &ImageTag,
 ) -> Result<Request, Error> {
-    let ignore = |reason: String| Ok(Request::Ignore(reason));
+    let ignore = |reason: String| Ok(Request::Ignore(text::shorten(&reason, 500)));
     if action.repository_name != repository {
         return ignore(format!(
             "The event is about the repository {:?}, not {repository}.",

@@ -80,11 +80,44 @@ fn every_function_state_has_one_name_everywhere() {
 #[test]
 fn every_function_is_a_state_or_starts_or_installs() {
     let mut known: BTreeSet<_> = function_states().keys().map(|name| kebab_case(name)).collect();
-    known.extend(["start-release", "grant-image-pull"].map(String::from));
+    known.extend(["start-release", "grant-image-pull", "preflight"].map(String::from));
     let folders = fs::read_dir(root().join("functions")).unwrap();
     let folders: BTreeSet<_> =
         folders.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     assert_eq!(folders, known);
+}
+
+#[test]
+fn every_function_has_a_role_of_its_own() {
+    let template = read("template.yaml");
+    for entry in fs::read_dir(root().join("functions")).unwrap() {
+        let kebab = entry.unwrap().file_name().into_string().unwrap();
+        let name: String =
+            kebab.split('-').map(|word| format!("{}{}", word[..1].to_uppercase(), &word[1..])).collect();
+        let function = template.split(&format!("\n  {name}Function:\n")).nth(1).expect(&name);
+        let function = function.split("\n\n").next().unwrap();
+        assert!(function.contains(&format!("BuildProperties: {{Binary: {kebab}}}")), "{kebab}");
+        assert!(function.contains(&format!("Role: !GetAtt {name}Role.Arn")), "{kebab}");
+        assert!(function.contains(&format!("-{kebab}'")), "{kebab}");
+        assert!(template.contains(&format!("\n  {name}Role:\n")), "{kebab}");
+    }
+}
+
+#[test]
+fn the_documents_tell_every_check_of_the_preflight() {
+    use shared::preflight::{containers, image, planetscale, secrets};
+    let document = read("docs/preflight.md");
+    let others = [
+        secrets::CONNECTION_STRING,
+        containers::SERVICE,
+        containers::PULLER,
+        containers::POLICY,
+        image::IMAGE,
+        containers::NOTIFICATIONS,
+    ];
+    for check in planetscale::ALL.into_iter().chain(others) {
+        assert!(document.contains(&format!("| `{check}` |")), "{check}");
+    }
 }
 
 #[test]

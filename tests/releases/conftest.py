@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Iterator
+from collections import Counter
+from typing import Any, Iterator
 
 import pytest
 from harness import Environment, LocalAws, emulator, install
 
-from stage import CONNECTION_STRINGS, Stage
+import figures
+from stage import CONNECTION_STRINGS, WAIT_SCALE, Stage
 
-# Waits of a release are shortened by this factor: five seconds take a tenth of one.
-WAIT_SCALE = 0.02
+# With it a stack has its CodeBuild project. Nothing asks GitHub: builds clone a repository of the test's.
+SOURCE = {
+    "SourceRepository": "https://github.com/my-organization/bookings-api",
+    "SourceConnectionArn": "arn:aws:codeconnections:eu-central-1:123456789012:connection/only-for-the-tests",
+}
 
 
 @pytest.fixture(scope="session")
@@ -24,14 +29,28 @@ def aws() -> Iterator[LocalAws]:
 
 
 @pytest.fixture(scope="session")
-def qa(aws: LocalAws) -> Environment:
-    return _install(aws, "qa", {})
+def qa(aws: LocalAws) -> Iterator[Environment]:
+    environment = _install(aws, "qa", {**SOURCE, "SourceBranch": "qa", "DockerHub": "true"})
+    yield environment
+    _count(environment)
+    figures.count("faults of Lightsail", Counter(filter(None, (r.get("fault") for r in aws.lightsail.get("/_control/requests")))))
+    figures.count("faults of Lambda", Counter(aws.control.post("/_local/function-faults", {"show": True})["played"]))
 
 
 @pytest.fixture(scope="session")
-def prod(aws: LocalAws, qa: Environment) -> Environment:
+def prod(aws: LocalAws, qa: Environment) -> Iterator[Environment]:
     # The repository is shared, and qa's stack creates it.
-    return _install(aws, "prod", {"PlanetScaleApiUrl": f"{aws.planetscale_url}/v1"})
+    planetscale = {"PlanetScaleApiUrl": f"{aws.planetscale_url}/v1"}
+    environment = _install(aws, "prod", {**SOURCE, **planetscale, "BuildTrigger": "merged-pull-request"})
+    yield environment
+    _count(environment)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if figures.figures:
+        terminalreporter.section("releases and faults")
+        for line in figures.lines():
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture
@@ -48,3 +67,8 @@ def _install(aws: LocalAws, name: str, parameters: dict[str, str]) -> Environmen
     aws.put_secret(f"bookings-api/{name}/connection-string", CONNECTION_STRINGS[name])
     environment.subscribe()
     return environment
+
+
+def _count(environment: Environment) -> None:
+    ends = (environment.end_state(execution["executionArn"]) for execution in environment.executions())
+    figures.count("releases", Counter(ends))

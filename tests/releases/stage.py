@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Callable, Iterator
@@ -12,7 +13,12 @@ from typing import Any, Callable, Iterator
 from harness import Environment, Lightsail, LocalAws, PlanetScale, push_image
 from harness.bookings import DATABASE, HOTELS, ORGANIZATION, TOKEN
 
+import figures
+
 REPOSITORY = "bookings-api"
+
+# Waits of a release are shortened by this factor: five seconds take a tenth of one.
+WAIT_SCALE = 0.02
 
 # None of them is real; each is searched for in histories and logs.
 CONNECTION_STRINGS = {
@@ -59,8 +65,11 @@ class Stage:
 
     def clear(self) -> None:
         """Nothing of this test goes on into the next one."""
+        faults = (request.get("fault") for request in self.planetscale.api.get("/_control/requests"))
+        figures.count("faults of PlanetScale", Counter(filter(None, faults)))
         self.lightsail.clear()
         self.planetscale.clear_faults()
+        self.clear_function_faults()
         client = self.aws.client("stepfunctions")
         for environment in (self.qa, self.prod):
             for execution in environment.executions():
@@ -85,6 +94,12 @@ class Stage:
         digest = self.push(self._name(environment), **image)
         return self.ended(environment, digest)
 
+    def release_by_hand(self, environment: Environment) -> Ended:
+        """Release what the moving tag points at, as the stack's output ReleaseByHand does."""
+        started = environment.invoke(f"{environment.stack_name}-start-release", {})["started"]
+        machine = environment.outputs["StateMachineArn"]
+        return self.execution_ended(environment, f"{machine.replace(':stateMachine:', ':execution:')}:{started}")
+
     def executions_of(self, environment: Environment, digest: str) -> list[dict[str, Any]]:
         """The executions that release this digest, the newest first."""
         short = digest.removeprefix("sha256:")[:12]
@@ -93,7 +108,10 @@ class Stage:
     def ended(self, environment: Environment, digest: str, within_seconds: float = 90) -> Ended:
         """The release of this digest, once it has ended."""
         found = self.until(lambda: self.executions_of(environment, digest), "an execution", within_seconds)
-        arn = found[0]["executionArn"]
+        return self.execution_ended(environment, found[0]["executionArn"], within_seconds)
+
+    def execution_ended(self, environment: Environment, arn: str, within_seconds: float = 90) -> Ended:
+        """The release that this execution runs, once it has ended."""
         execution = environment.wait_for_execution(arn, within_seconds=within_seconds)
         return Ended(
             arn=arn,
@@ -102,6 +120,35 @@ class Stage:
             states=environment.states(arn),
             report=environment.report(arn),
         )
+
+    def stop(self, arn: str) -> None:
+        """Stop an execution, as a person does in the console."""
+        self.aws.client("stepfunctions").stop_execution(executionArn=arn)
+
+    def redrive(self, arn: str) -> None:
+        """Redrive an execution, as a person does in the console."""
+        self.aws.client("stepfunctions").redrive_execution(executionArn=arn)
+
+    def function_fault(self, environment: Environment, function: str, error: str, **more: Any) -> None:
+        """Let Lambda fail a call of a function; the fields are in `additions/function_faults.py`."""
+        name = f"{environment.stack_name}-{function}"
+        self.aws.control.post("/_local/function-faults", {"function": name, "error": error, **more})
+
+    def pending_function_faults(self) -> list[dict[str, Any]]:
+        return self.aws.control.post("/_local/function-faults", {"show": True})["pending"]
+
+    def kill_function(self, environment: Environment, function: str) -> int:
+        """Kill the processes of a function; how many were at work."""
+        return self.aws.control.post("/_local/kill", {"function": f"{environment.stack_name}-{function}"})["atWork"]
+
+    def task_errors(self, arn: str) -> list[str]:
+        """The names of the errors with which tasks of an execution failed, in order."""
+        failed = ("taskFailedEventDetails", "taskTimedOutEventDetails")
+        events = self.prod.history(arn)
+        return [event[details]["error"] for event in events for details in failed if details in event]
+
+    def clear_function_faults(self) -> None:
+        self.aws.control.post("/_local/function-faults", {})
 
     def lock(self, environment: Environment) -> str | None:
         """The execution that holds the environment's lock."""
@@ -136,6 +183,15 @@ class Stage:
         return self.until(entered, f"execution in {state}")
 
     @contextmanager
+    def waits(self, scale: float) -> Iterator[None]:
+        """Shorter waits than usual."""
+        self.aws.scale_waits(scale)
+        try:
+            yield
+        finally:
+            self.aws.scale_waits(WAIT_SCALE)
+
+    @contextmanager
     def settings(self, environment: Environment, function: str, **variables: str) -> Iterator[None]:
         """Other environment variables of a function, as other parameters of the stack would set them."""
         client = self.aws.client("lambda")
@@ -154,3 +210,15 @@ class Stage:
         table = environment.outputs["TableName"]
         client = self.aws.client("dynamodb")
         client.delete_item(TableName=table, Key={"kind": {"S": "lock"}, "id": {"S": "lock"}})
+
+
+def one_writer_at_a_time(stage: Stage) -> bool:
+    """Whether no deployment of prod started before the one before it had ended, by the emulator's own log."""
+    running = 0
+    for effect in stage.lightsail.api.get("/_control/effects"):
+        if effect["service"] == "bookings-api-prod":
+            running += effect["kind"] == "deploymentStarted"
+            running -= effect["kind"] in ("deploymentActive", "deploymentFailed")
+            if running > 1:
+                return False
+    return True

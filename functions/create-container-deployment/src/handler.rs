@@ -79,7 +79,7 @@ pub async fn handle(
     let state = service.state().map_or("", |state| state.as_str());
     if is_busy_state(state) {
         let because = format!("The container service {} is {state}.", release.service);
-        return Ok(busy(because, waited, release.deadlines.containers));
+        return Ok(busy(&because, waited, release.deadlines.containers));
     }
     if service.is_disabled() == Some(true) || state == "DISABLED" {
         return Err(Error::ContainersRefused(format!(
@@ -101,7 +101,7 @@ pub async fn handle(
         }
         Err(error) if is_busy_message(aws::message(&error)) => {
             let because = format!("Lightsail asks to wait: {}", aws::message(&error));
-            Ok(busy(because, waited, release.deadlines.containers))
+            Ok(busy(&because, waited, release.deadlines.containers))
         }
         Err(error) => Err(refused(&release.service, &error)),
     }

@@ -45,9 +45,16 @@ async fn adopt(requests: &DeployRequests<'_>) -> Result<Option<DeployRequest>, E
     for open in requests.open().await? {
         match adoption(&open) {
             Adoption::Adopt => return Ok(Some(open)),
-            Adoption::CloseWindow => {
-                requests.skip_revert(open.number).await?;
-            }
+            Adoption::CloseWindow => match requests.skip_revert(open.number).await {
+                Ok(_) => {}
+                // The window may have closed by itself since the list was read.
+                Err(Failure::Refused { sentence, .. }) => {
+                    if adoption(&requests.get(open.number).await?) == Adoption::CloseWindow {
+                        return Err(Error::Unexpected(sentence));
+                    }
+                }
+                Err(Failure::Other(error)) => return Err(error),
+            },
             Adoption::Busy => {
                 return Err(Error::Retryable(format!(
                     "Deploy request #{} is still {}.",
@@ -63,9 +70,8 @@ async fn adopt(requests: &DeployRequests<'_>) -> Result<Option<DeployRequest>, E
 fn notes(release: &Release, execution: &Execution) -> String {
     let commit = release.image.commit.as_ref().map_or("unknown", |tag| tag.as_str());
     format!(
-        "Release of {} into {}\n\nCommit: {commit}\nImage: {}@{}\nExecution: {}",
-        release.application,
-        release.environment,
+        "{}\n\nCommit: {commit}\nImage: {}@{}\nExecution: {}",
+        Release::notes_title(&release.application, &release.environment),
         release.image.uri,
         release.image.digest,
         execution.console_url()

@@ -2,7 +2,7 @@ use serde::Deserialize;
 use shared::Error;
 use shared::planetscale::{Connection, DeployRequestNumber, Failure, database};
 use shared::release::Release;
-use shared::schema::{Queued, is_on_its_way, refused_deploy};
+use shared::schema::{Queued, is_decided, is_on_its_way, refused_deploy};
 
 #[derive(Debug, Deserialize)]
 pub struct Input {
@@ -26,7 +26,7 @@ pub async fn handle(
         Ok(request) => Ok(Queued::now(&request)),
         Err(Failure::Refused { message, sentence, .. }) => {
             let request = requests.get(number).await?;
-            if is_on_its_way(request.stage()) {
+            if is_decided(&request) {
                 return Ok(Queued::already(&request));
             }
             refused_deploy(&message, sentence, request.approved, waited, release.deadlines.validation)

@@ -1,4 +1,5 @@
 use aws_sdk_lightsail::Client;
+use aws_sdk_lightsail::primitives::DateTime;
 use aws_sdk_lightsail::types::ContainerServiceDeployment;
 use serde::{Deserialize, Serialize};
 use shared::containers::{Progress, ServiceDeployment, ServiceDeploymentState, own_lines, progress};
@@ -7,6 +8,8 @@ use shared::{Error, aws, config, text};
 
 /// The most log lines of a failed deployment that are shown.
 const LOG_LINES: usize = 20;
+/// The most pages of the log that are read; each has the lines of some seconds or minutes.
+const LOG_PAGES: usize = 20;
 /// The most of them that go into the sentence.
 const TOLD: usize = 5;
 
@@ -53,7 +56,10 @@ pub async fn handle(context: &Context, Input { release, version, waited }: Input
     let mut step = progress(service, version, &deployments, waited, release.deadlines.containers);
     let mut log = Vec::new();
     if let Progress::Failed { because } = &mut step {
-        log = context.last_words(service, version).await;
+        let created = answer.deployments().iter().find(|deployment| deployment.version() == Some(version));
+        log = context
+            .last_words(service, version, created.and_then(|deployment| deployment.created_at()))
+            .await;
         if !log.is_empty() {
             because.push_str(&format!(
                 " The end of its log: {}",
@@ -66,20 +72,34 @@ pub async fn handle(context: &Context, Input { release, version, waited }: Input
 
 impl Context {
     /// The last lines of the container's log. They help a person and decide nothing: without them the release goes on.
-    async fn last_words(&self, service: &str, version: i32) -> Vec<String> {
-        let log = self.lightsail.get_container_log().service_name(service).container_name(&self.container);
-        match log.send().await {
-            Ok(answer) => {
-                let lines: Vec<_> = answer.log_events().iter().filter_map(|event| event.message()).collect();
-                let own = own_lines(&lines, version);
-                let last = &own[own.len().saturating_sub(LOG_LINES)..];
-                last.iter().map(|line| text::shorten(line, 500)).collect()
+    ///
+    /// Lightsail answers the oldest lines first, page by page.
+    async fn last_words(&self, service: &str, version: i32, since: Option<&DateTime>) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut page = None;
+        for _ in 0..LOG_PAGES {
+            let log =
+                self.lightsail.get_container_log().service_name(service).container_name(&self.container);
+            match log.set_start_time(since.copied()).set_page_token(page).send().await {
+                Ok(answer) => {
+                    lines.extend(
+                        answer.log_events.unwrap_or_default().into_iter().filter_map(|event| event.message),
+                    );
+                    page = answer.next_page_token;
+                }
+                Err(error) => {
+                    let error = aws::failed(&format!("lightsail:GetContainerLog of {service}"), &error);
+                    lines.push(text::shorten(&format!("The log could not be read. {error}"), 1_500));
+                    break;
+                }
             }
-            Err(error) => {
-                let error = aws::failed(&format!("lightsail:GetContainerLog of {service}"), &error);
-                vec![format!("The log could not be read. {error}")]
+            if page.is_none() {
+                break;
             }
         }
+        let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+        let own = own_lines(&lines, version);
+        own[own.len().saturating_sub(LOG_LINES)..].iter().map(|line| text::shorten(line, 500)).collect()
     }
 }
 

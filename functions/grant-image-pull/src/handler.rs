@@ -1,9 +1,10 @@
 use std::time::Duration;
 
+use serde::Deserialize;
+use serde_json::Map;
+use shared::custom_resource::{Event, RequestType};
 use shared::repository_policy::{grant, grants, revoke};
 use shared::{Error, aws};
-
-use crate::answer::{Properties, Request, RequestType};
 
 /// How often, and how many times, to look for the puller role. AWS says to wait at least 30 seconds for it.
 const LOOKS: (Duration, u32) = (Duration::from_secs(2), 120);
@@ -22,13 +23,29 @@ impl Context {
     }
 }
 
-pub async fn handle(context: &Context, request: Request) -> Result<(), Error> {
+/// Who is to pull from where.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Properties {
+    repository: String,
+    service: String,
+}
+
+/// Grants or revokes for CloudFormation; grants for a person, when the puller role became another one.
+pub async fn handle(context: &Context, event: Event<Properties, Properties>) -> Result<(), Error> {
+    let request = match event {
+        Event::Install(request) => request,
+        Event::ByHand(properties) => return context.grant(&properties).await,
+    };
     let properties = &request.resource_properties;
     let done = match request.request_type {
         RequestType::Create | RequestType::Update => context.grant(properties).await,
         RequestType::Delete => context.revoke(properties).await,
     };
-    request.answer(done.as_ref().copied()).await?;
+    // A changed repository or service is another grant: CloudFormation then deletes the old one.
+    let id = format!("{}/{}", properties.repository, properties.service);
+    let no_data = Map::new();
+    request.answer(&id, done.as_ref().map(|()| &no_data)).await?;
     done
 }
 

@@ -1,6 +1,5 @@
 //! Lets the container service pull from the image repository: a CloudFormation custom resource.
 
-mod answer;
 mod handler;
 
 #[tokio::main(flavor = "current_thread")]

@@ -26,6 +26,9 @@ pub async fn handle(connection: &Connection, Input { release, number }: Input) -
             Err(Failure::Refused { sentence, .. }) => return Err(Error::RevertRefused(sentence)),
             Err(Failure::Other(error)) => return Err(error),
         },
+        Stage::Unclear => {
+            return Err(Error::Retryable(format!("Deploy request #{number} is {}.", request.states())));
+        }
         _ => {
             return Err(Error::RevertRefused(format!(
                 "Deploy request #{number} is {}: its revert window is not open.",

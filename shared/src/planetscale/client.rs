@@ -85,6 +85,12 @@ pub enum Failure {
     Other(Error),
 }
 
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
@@ -211,56 +217,72 @@ impl DeployRequests<'_> {
         query: &[(&str, String)],
         body: Option<Value>,
     ) -> Result<T, Failure> {
-        let mut url = reqwest::Url::parse(&self.client.base_url).map_err(|error| {
-            Failure::Other(Error::Misconfigured(format!("PLANETSCALE_API_URL is not a URL: {error}.")))
-        })?;
+        let Database { organization, name, .. } = self.database;
+        let database = ["organizations", organization, "databases", name, "deploy-requests"];
+        let path: Vec<_> =
+            database.into_iter().chain(path.split('/').filter(|part| !part.is_empty())).collect();
+        self.client.send(self.token, method, &path, query, body).await?.read()
+    }
+}
+
+impl PlanetScale {
+    /// Makes a call and takes its answer, whatever its status.
+    pub(super) async fn send(
+        &self,
+        token: &ServiceToken,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: Option<Value>,
+    ) -> Result<Answer, Error> {
+        let mut url = reqwest::Url::parse(&self.base_url)
+            .map_err(|error| Error::Misconfigured(format!("PLANETSCALE_API_URL is not a URL: {error}.")))?;
         url.path_segments_mut()
-            .map_err(|()| Failure::Other(Error::Misconfigured("PLANETSCALE_API_URL has no path.".into())))?
-            .extend([
-                "organizations",
-                &self.database.organization,
-                "databases",
-                &self.database.name,
-                "deploy-requests",
-            ])
-            .extend(path.split('/').filter(|segment| !segment.is_empty()));
+            .map_err(|()| Error::Misconfigured("PLANETSCALE_API_URL has no path.".into()))?
+            .extend(path);
         let what = format!("{method} {}", url.path());
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let mut authorization = reqwest::header::HeaderValue::from_str(&format!(
-            "{}:{}",
-            self.token.id,
-            self.token.token.expose_secret()
-        ))
-        .map_err(|_| {
-            Failure::Other(Error::Misconfigured("The PlanetScale token is not printable text.".into()))
-        })?;
+        let authorization = format!("{}:{}", token.id, token.token.expose_secret());
+        let mut authorization = reqwest::header::HeaderValue::from_str(&authorization)
+            .map_err(|_| Error::Misconfigured("The PlanetScale token is not printable text.".into()))?;
         authorization.set_sensitive(true);
 
-        let mut request = self.client.http.request(method, url).header("Authorization", authorization);
+        let mut request = self.http.request(method, url).header("Authorization", authorization);
         request = request.header("Accept", "application/json");
         if let Some(body) = &body {
             request = request.json(body);
         }
         let lost = |error: reqwest::Error| {
-            Failure::Other(Error::Retryable(format!(
-                "No answer to {what} of PlanetScale: {}.",
-                http::causes(&error)
-            )))
+            Error::Retryable(format!("No answer to {what} of PlanetScale: {}.", http::causes(&error)))
         };
         let response = request.send().await.map_err(lost)?;
         let status = response.status();
-        let body = response.bytes().await.map_err(lost)?;
-        if status.is_success() {
-            serde_json::from_slice(&body).map_err(|error| {
-                Failure::Other(Error::Retryable(format!(
-                    "{what} of PlanetScale answered {status} with a body that cannot be read: {error}."
-                )))
-            })
-        } else {
-            Err(failure(&what, status, &body))
+        let body = response.bytes().await.map_err(lost)?.into();
+        Ok(Answer { what, status, body })
+    }
+}
+
+/// An answer of the API.
+pub(super) struct Answer {
+    what: String,
+    pub(super) status: StatusCode,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body of a success, or why it is none.
+    pub(super) fn read<T: DeserializeOwned>(self) -> Result<T, Failure> {
+        let Self { what, status, body } = self;
+        if !status.is_success() {
+            return Err(failure(&what, status, &body));
         }
+        serde_json::from_slice(&body).map_err(|error| {
+            Failure::Other(Error::Retryable(format!(
+                "{what} of PlanetScale answered {status} with a body that cannot be read: {error}."
+            )))
+        })
     }
 }
 
@@ -291,7 +313,7 @@ impl ErrorBody {
 }
 
 fn failure(what: &str, status: StatusCode, body: &[u8]) -> Failure {
-    let body: ErrorBody = serde_json::from_slice(body).unwrap_or_default();
+    let body: ErrorBody = serde_json::from_str(&String::from_utf8_lossy(body)).unwrap_or_default();
     let mut words = text::shorten(&body.words(), 1_000);
     if words.is_empty() {
         words = "no explanation".into();
@@ -363,8 +385,12 @@ mod tests {
             (r#"{"error":"invalid_token","error_description":"b"}"#, "b"),
             (r#"{"errors":[{"name":"branch"}]}"#, r#"[{"name":"branch"}]"#),
             ("<html>", "no explanation"),
-        ] {
-            match failure("GET /x", StatusCode::UNPROCESSABLE_ENTITY, body.as_bytes()) {
+        ]
+        .map(|(body, words)| (body.as_bytes(), words))
+        .into_iter()
+        .chain([(&b"{\"message\":\"a\xff\"}"[..], "a\u{fffd}")])
+        {
+            match failure("GET /x", StatusCode::UNPROCESSABLE_ENTITY, body) {
                 Failure::Refused { message, .. } => assert_eq!(message, words),
                 other => panic!("{other:?}"),
             }

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Deserializer};
 
 use super::state::{DeploymentState, Stage, stage};
+use crate::text;
 
 /// A deploy request: PlanetScale's unit of schema change.
 #[derive(Debug, Clone, Deserialize)]
@@ -49,11 +50,12 @@ impl DeployRequest {
 
     /// Both states as the API names them, for messages.
     pub fn states(&self) -> String {
+        let name = |state: &DeploymentState| text::shorten(state.as_str(), 60);
         match &self.deployment {
             Some(deployment) if deployment.state != self.deployment_state => {
-                format!("{} (its deployment: {})", self.deployment_state.as_str(), deployment.state.as_str())
+                format!("{} (its deployment: {})", name(&self.deployment_state), name(&deployment.state))
             }
-            _ => self.deployment_state.as_str().to_owned(),
+            _ => name(&self.deployment_state),
         }
     }
 
@@ -142,6 +144,61 @@ pub struct PrecedingDeployment {
     pub state: DeploymentState,
     /// The number of its deploy request.
     pub deploy_request_number: Option<u64>,
+}
+
+/// An open deploy request with what says who made it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct OpenRequest {
+    /// The request.
+    #[serde(flatten)]
+    pub request: DeployRequest,
+    /// Its notes; a release writes its own name there.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub notes: String,
+    /// Who made it.
+    pub actor: Option<Actor>,
+}
+
+/// A person or a service token.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Actor {
+    /// Its name.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub display_name: String,
+}
+
+/// An organization.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Organization {
+    /// Its name.
+    pub name: String,
+}
+
+/// A database, as far as deploy requests depend on it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct DatabaseSettings {
+    /// `ready`, or another state.
+    pub state: String,
+    /// `mysql` or `postgresql`.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub kind: String,
+    /// The branch it began with.
+    pub default_branch: String,
+    /// Whether a person must approve each deploy request.
+    pub require_approval_for_deploy: bool,
+}
+
+/// A branch, as far as deploy requests depend on it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Branch {
+    /// Whether it is ready to serve queries.
+    pub ready: bool,
+    /// `ready`, or another state.
+    pub state: String,
+    /// Whether it is a production branch.
+    pub production: bool,
+    /// Whether it has safe migrations: only then do deploy requests go into it.
+    pub safe_migrations: bool,
 }
 
 /// One page of a list.

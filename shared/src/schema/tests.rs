@@ -174,6 +174,31 @@ fn operation(table: &str, drops: bool) -> Value {
 }
 
 #[test]
+fn a_statement_that_adds_and_drops_in_one_table_has_no_safe_order() {
+    use DestructiveChanges::{AfterContainers, Allow, Refuse};
+    let altered = |clauses: &str| {
+        json!({"table_name": "a", "operation_name": "ALTER", "can_drop_data": true,
+            "ddl_statement": if clauses.is_empty() { String::new() } else { format!("ALTER TABLE `a` {clauses}") }})
+    };
+    for (clauses, after, allow) in [
+        ("DROP COLUMN `b`", "ContainersFirst", "ContainersFirst"),
+        ("DROP COLUMN `b`, DROP KEY `k`, ADD KEY `k` (`c`)", "ContainersFirst", "ContainersFirst"),
+        ("MODIFY COLUMN `b` varchar(3)", "ContainersFirst", "ContainersFirst"),
+        ("DROP COLUMN `b`, COMMENT 'x, ADD COLUMN y'", "ContainersFirst", "ContainersFirst"),
+        ("DROP COLUMN `b`, ADD COLUMN `c` int", "Refuse(SchemaRefused)", "SchemaFirst"),
+        ("ADD COLUMN `c` int, DROP COLUMN `b`", "Refuse(SchemaRefused)", "SchemaFirst"),
+        ("RENAME COLUMN `b` TO `c`", "Refuse(SchemaRefused)", "SchemaFirst"),
+        ("", "Refuse(SchemaRefused)", "SchemaFirst"),
+    ] {
+        let request = request("ready", json!({"deploy_operations": [altered(clauses)]}));
+        let step = |policy| name(&next_step(Goal::Validation, &request, policy, 0, &release().deadlines));
+        assert_eq!(step(AfterContainers), after, "{clauses}");
+        assert_eq!(step(Allow), allow, "{clauses}");
+        assert_eq!(step(Refuse), "Refuse(SchemaRefused)", "{clauses}");
+    }
+}
+
+#[test]
 fn the_order_follows_from_what_the_statements_can_drop() {
     use DestructiveChanges::{AfterContainers, Allow, Refuse};
     let (adds, drops) = (operation("a", false), operation("d", true));
@@ -272,6 +297,18 @@ fn a_refused_deploy_is_waited_out_approved_or_final() {
     for last in ["This deploy request is not deployable", "This deploy request cannot be deployed"] {
         assert!(matches!(refused(last, 0), Err(Error::SchemaRefused(sentence)) if sentence.contains(last)));
     }
+}
+
+#[test]
+fn a_refused_deploy_is_looked_at_again_when_the_request_itself_says_why() {
+    for state in DeploymentState::KNOWN {
+        let decided = is_decided(&request(state.as_str(), json!({})));
+        assert_eq!(decided, !matches!(state, DeploymentState::Pending | DeploymentState::Ready), "{state:?}");
+    }
+    assert!(!is_decided(&request("in_progress_wormhole", json!({}))));
+    let mut closed = request("ready", json!({}));
+    closed.state = "closed".into();
+    assert!(is_decided(&closed));
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! The part of ECR that a pull needs: the ECR API, signed, and the registry API.
 
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
 use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
@@ -9,6 +12,7 @@ use bytes::Bytes;
 use http::{Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::http_client::{Answer, HttpClient};
 use crate::image::EcrImage;
@@ -68,6 +72,12 @@ impl Ecr {
         let digest = answer.headers.get("docker-content-digest").and_then(|digest| digest.to_str().ok());
         let digest = digest
             .ok_or_else(|| format!("The manifest of {repository} {reference} came without a digest."))?;
+        let arrived = hex_digest(Sha256::new_with_prefix(&answer.body));
+        if digest != arrived {
+            return Err(format!(
+                "The manifest of {repository} {reference} is said to be {digest}, and is {arrived}."
+            ));
+        }
         let body = serde_json::from_slice(&answer.body)
             .map_err(|error| format!("The manifest of {repository} {reference} is not JSON: {error}."))?;
         Ok(Manifest { digest: digest.to_owned(), body })
@@ -99,19 +109,50 @@ impl Ecr {
         }
     }
 
+    /// Writes a blob to a file, and checks that it is the one with that digest.
+    ///
+    /// # Errors
+    /// A sentence: there is none, it does not arrive as it should, or it cannot be kept.
+    pub async fn download(&self, image: &EcrImage, digest: &str, to: &Path) -> Result<(), String> {
+        let mut file = File::create(to).map_err(|error| format!("{digest} cannot be kept: {error}."))?;
+        let mut hash = Sha256::new();
+        let request = self.registry_request(Method::GET, image, &format!("blobs/{digest}")).await?;
+        let receiving = self.client.receive(request, |part| {
+            hash.update(part);
+            file.write_all(part)
+        });
+        let status = receiving.await?;
+        if !status.is_success() {
+            return Err(format!("The image's part {digest} answered {status}."));
+        }
+        let arrived = hex_digest(hash);
+        if arrived != digest {
+            return Err(format!("The image's part {digest} arrived as {arrived}."));
+        }
+        Ok(())
+    }
+
     async fn registry(&self, method: Method, image: &EcrImage, path: &str) -> Result<Answer, String> {
+        self.client.send(self.registry_request(method, image, path).await?).await
+    }
+
+    async fn registry_request(
+        &self,
+        method: Method,
+        image: &EcrImage,
+        path: &str,
+    ) -> Result<Request<Full<Bytes>>, String> {
         // As mirrors of registries have it, `ns` names the registry that the address stands for.
         let host = format!("{}.dkr.ecr.{}.amazonaws.com", image.account, image.region);
         let uri = format!("{}v2/{}/{path}?ns={host}", self.base()?, image.image.repository);
         let token = self.authorization_token(&image.region).await?;
-        let request = Request::builder()
+        Request::builder()
             .method(method)
             .uri(uri)
             .header("accept", MANIFEST_TYPES)
             .header("authorization", format!("Basic {token}"))
             .body(Full::default())
-            .map_err(|error| format!("The image reference does not make a good address: {error}."))?;
-        self.client.send(request).await
+            .map_err(|error| format!("The image reference does not make a good address: {error}."))
     }
 
     async fn authorization_token(&self, region: &str) -> Result<String, String> {
@@ -180,6 +221,11 @@ fn signed(
     let (instructions, _signature) = sign(signable, &parameters)?.into_parts();
     instructions.apply_to_request_http1x(&mut request);
     Ok(request)
+}
+
+fn hex_digest(hash: Sha256) -> String {
+    let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
 }
 
 fn error_type(answer: &Value) -> &str {

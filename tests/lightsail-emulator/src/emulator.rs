@@ -9,7 +9,8 @@ use crate::ecr::Ecr;
 use crate::faults::Faults;
 use crate::http_client::HttpClient;
 use crate::journal::Journal;
-use crate::options::Options;
+use crate::options::{Options, RuntimeKind};
+use crate::processes::Processes;
 use crate::runtime::Runtime;
 use crate::service::{Service, ServiceKey};
 use crate::settings::Settings;
@@ -21,11 +22,13 @@ pub struct Emulator {
     pub account: String,
     /// The Lightsail-owned account of the services' roles.
     pub puller_account: String,
-    pub ecr: Ecr,
+    pub ecr: Arc<Ecr>,
     pub authorizer: Option<Authorizer>,
     /// Whether no line per request is written.
     pub quiet: bool,
     pub verdicts: Arc<VerdictTable>,
+    /// Whether the verdicts have a say; they have none when containers really run.
+    pub verdicts_decide: bool,
     pub runtime: Arc<dyn Runtime>,
     last_launch: AtomicU64,
     settings_at_start: Settings,
@@ -42,23 +45,36 @@ pub struct World {
 }
 
 impl Emulator {
-    /// An emulator whose containers run in `runtime`, or by the verdict table when there is none.
-    pub fn new(options: &Options, runtime: Option<Arc<dyn Runtime>>) -> Self {
+    /// An emulator whose containers run in `runtime`, or as the options say when there is none.
+    ///
+    /// # Errors
+    /// What is missing for the runtime that the options name.
+    pub async fn new(options: &Options, runtime: Option<Arc<dyn Runtime>>) -> Result<Self, String> {
         let client = HttpClient::new();
+        let ecr =
+            Arc::new(Ecr::new(options.ecr_endpoint.clone(), options.ecr_credentials.clone(), client.clone()));
         let verdicts = Arc::new(VerdictTable::new());
-        Emulator {
+        let runtime: Arc<dyn Runtime> = match (runtime, options.runtime) {
+            (Some(runtime), _) => runtime,
+            (None, RuntimeKind::Verdicts) => verdicts.clone(),
+            (None, RuntimeKind::Process) => Arc::new(
+                Processes::new(&options.image_folder, ecr.clone(), &options.container_reaches).await?,
+            ),
+        };
+        Ok(Emulator {
             region: options.region.clone(),
             account: options.account.clone(),
             puller_account: options.puller_account.clone(),
-            ecr: Ecr::new(options.ecr_endpoint.clone(), options.ecr_credentials.clone(), client.clone()),
+            ecr,
             authorizer: options.authorize.clone().map(|address| Authorizer::new(address, client)),
             quiet: options.quiet,
-            runtime: runtime.unwrap_or_else(|| verdicts.clone()),
+            verdicts_decide: options.runtime == RuntimeKind::Verdicts,
+            runtime,
             verdicts,
             last_launch: AtomicU64::new(0),
             settings_at_start: options.settings.clone(),
             world: Mutex::new(World { settings: options.settings.clone(), ..World::default() }),
-        }
+        })
     }
 
     /// Everything that changes, for as long as the guard is held.
@@ -96,6 +112,7 @@ impl Emulator {
         self.verdicts.clear();
         for mut service in old.services.into_values() {
             service.abort_tasks();
+            self.runtime.unpublish(&service.name);
             self.stop_all(service.launches());
         }
     }
@@ -103,7 +120,9 @@ impl Emulator {
     /// Stops launches in the background.
     pub fn stop_all(&self, launches: Vec<u64>) {
         let runtime = self.runtime.clone();
-        tokio::spawn(async move {
+        // Without a reactor the whole program ends, and what it started with it.
+        let Ok(reactor) = tokio::runtime::Handle::try_current() else { return };
+        reactor.spawn(async move {
             for launch in launches {
                 runtime.stop(launch).await;
             }

@@ -22,6 +22,7 @@ mod lifecycle;
 mod operations;
 mod options;
 mod policy;
+mod processes;
 mod protocol;
 mod pull;
 mod requests;
@@ -33,5 +34,6 @@ mod validation;
 pub mod verdicts;
 mod views;
 
-pub use options::Options;
+pub use options::{Options, RuntimeKind};
+pub use processes::run_if_started_as_one as run_if_started_as_container;
 pub use server::{Server, StartError};

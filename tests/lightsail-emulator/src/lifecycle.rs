@@ -17,8 +17,11 @@ enum Failure {
     /// An image is for another platform.
     Platform { container: String, platform: String },
     /// The containers were started.
-    Start { failure: StartFailure, launch: u64 },
+    Start(StartFailure),
 }
+
+/// How often containers that end are started before a deployment is given up, as seen live by third parties.
+const STARTS: usize = 3;
 
 /// Takes a new service through PENDING, and on to the deployment it was created with.
 pub async fn create(emulator: Arc<Emulator>, key: ServiceKey) {
@@ -70,13 +73,16 @@ pub async fn deploy(emulator: Arc<Emulator>, key: ServiceKey, version: u32) {
         log_to_all(service, version, "Creating your deployment");
     });
     match bring_up(&emulator, &key, version, State::Deploying).await {
-        Ok(launch) => {
+        Ok(started) => {
+            let launch = started.claim_for(&key, version);
             emulator.edit(&key, |service, _| {
                 service.state = State::Deploying(Detail::ActivatingDeployment);
-                service.deployment_mut(version)?.launch.replace(launch)
             });
             clock::sleep(emulator.settings().activating_deployment_ms).await;
-            let replaced = emulator.edit(&key, |service, journal| activate(service, journal, version));
+            let replaced = emulator.edit(&key, |service, journal| {
+                emulator.runtime.serve(launch);
+                activate(service, journal, version)
+            });
             emulator.stop_all(replaced.flatten().into_iter().collect());
         }
         Err(failure) => {
@@ -123,11 +129,13 @@ pub async fn update(emulator: Arc<Emulator>, key: ServiceKey, relaunch: bool) {
         emulator.edit(&key, |service, _| service.current.filter(|_| relaunch && !service.is_disabled));
     if let Some(Some(version)) = current {
         match bring_up(&emulator, &key, version, State::Updating).await {
-            Ok(launch) => {
+            Ok(started) => {
                 let replaced = emulator.edit(&key, |service, journal| {
                     journal.effect(&service.name, EffectKind::DeploymentRelaunched, Some(version), None);
-                    service.deployment_mut(version).and_then(|deployment| deployment.launch.replace(launch))
+                    service.deployment_mut(version).and_then(|deployment| deployment.launch.take())
                 });
+                let launch = started.claim_for(&key, version);
+                emulator.runtime.serve(launch);
                 emulator.stop_all(replaced.flatten().into_iter().collect());
             }
             Err(failure) => {
@@ -160,30 +168,92 @@ pub async fn delete(emulator: Arc<Emulator>, key: ServiceKey) {
         emulator.stop_all(launches);
         let removed = emulator.world().services.remove(&key.name);
         if let Some(mut service) = removed {
+            emulator.runtime.unpublish(&service.name);
             // This task is among those that end here; nothing follows.
             service.abort_tasks();
         }
     }
 }
 
-/// Pulls the images of a deployment and starts its containers; gives the launch that is healthy.
+/// A launch that no deployment has yet. Dropped before it has one, it is stopped.
+struct Started {
+    emulator: Arc<Emulator>,
+    launch: u64,
+    is_claimed: bool,
+}
+
+impl Started {
+    /// Makes it the launch of a deployment, if that is still there.
+    fn claim_for(mut self, key: &ServiceKey, version: u32) -> u64 {
+        let claimed = self.emulator.edit(key, |service, _| {
+            service.deployment_mut(version).map(|deployment| deployment.launch = Some(self.launch))
+        });
+        self.is_claimed = claimed.flatten().is_some();
+        self.launch
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        if !self.is_claimed {
+            self.emulator.stop_all(vec![self.launch]);
+        }
+    }
+}
+
+/// Pulls the images of a deployment and starts its containers, until they are healthy.
 async fn bring_up(
     emulator: &Arc<Emulator>,
     key: &ServiceKey,
     version: u32,
     in_transition: fn(Detail) -> State,
-) -> Result<u64, Failure> {
+) -> Result<Started, Failure> {
     let settings = emulator.settings();
-    let gone = || Failure::Pull("The service was deleted.".into());
     let (pulled, ()) =
         tokio::join!(pull_all(emulator, key, version), clock::sleep(settings.creating_deployment_ms));
     let pulled = pulled?;
     if let Some((container, pulled)) = pulled.iter().find(|(_, pulled)| pulled.platform != PLATFORM) {
         return Err(Failure::Platform { container: container.clone(), platform: pulled.platform.clone() });
     }
+    for pulled in pulled.values() {
+        emulator.runtime.fetch(pulled).await.map_err(Failure::Pull)?;
+    }
+    emulator.edit(key, |service, _| service.state = in_transition(Detail::EvaluatingHealthCheck));
+    let starting = start(emulator, key, version, &pulled);
+    let (started, ()) = tokio::join!(starting, clock::sleep(settings.evaluating_health_check_ms));
+    started
+}
+
+/// Starts the containers of a deployment, more than once when they end.
+async fn start(
+    emulator: &Arc<Emulator>,
+    key: &ServiceKey,
+    version: u32,
+    pulled: &BTreeMap<String, Pulled>,
+) -> Result<Started, Failure> {
+    let mut starts = 0;
+    loop {
+        starts += 1;
+        let launch = new_launch(emulator, key, version, pulled);
+        let launch = launch.ok_or_else(|| Failure::Pull("The service was deleted.".into()))?;
+        let started = Started { emulator: emulator.clone(), launch: launch.id, is_claimed: false };
+        match emulator.runtime.start(launch, log_sink(emulator, key)).await {
+            Ok(()) => return Ok(started),
+            Err(StartFailure::Crash) if starts < STARTS => emulator.runtime.stop(started.launch).await,
+            Err(failure) => return Err(Failure::Start(failure)),
+        }
+    }
+}
+
+fn new_launch(
+    emulator: &Emulator,
+    key: &ServiceKey,
+    version: u32,
+    pulled: &BTreeMap<String, Pulled>,
+) -> Option<Launch> {
     let id = emulator.new_launch_id();
+    let timing = emulator.settings().timing();
     let launch = emulator.edit(key, |service, _| {
-        service.state = in_transition(Detail::EvaluatingHealthCheck);
         log_to_all(service, version, "Started 1 new node");
         let deployment = service.deployment(version)?;
         let container = |(name, spec): (&String, &ContainerSpec)| {
@@ -192,12 +262,9 @@ async fn bring_up(
         };
         let containers = deployment.spec.containers.iter().filter_map(container).collect();
         let public_endpoint = deployment.spec.public_endpoint.clone();
-        Some(Launch { id, service: service.name.clone(), version, containers, public_endpoint })
+        Some(Launch { id, service: service.name.clone(), version, containers, public_endpoint, timing })
     });
-    let launch = launch.flatten().ok_or_else(gone)?;
-    let started = emulator.runtime.start(launch, log_sink(emulator, key));
-    let (started, ()) = tokio::join!(started, clock::sleep(settings.evaluating_health_check_ms));
-    started.map(|()| id).map_err(|failure| Failure::Start { failure, launch: id })
+    launch.flatten()
 }
 
 /// Pulls the images of a deployment, and keeps what was pulled.
@@ -228,7 +295,7 @@ async fn pull_all(
     Ok(all)
 }
 
-/// Logs a failure as the real service does, stops what was started, and gives the reason.
+/// Logs a failure as the real service does, and gives the reason.
 ///
 /// The lines were seen live by third parties: three starts and `Canceled`, with no line of the application
 /// when the image cannot be pulled; `Took too long` when the health check never passes.
@@ -238,8 +305,8 @@ async fn give_up(emulator: &Arc<Emulator>, key: &ServiceKey, version: u32, failu
         Failure::Platform { container, platform } => {
             (format!("The image of container {container} is for {platform}, not {PLATFORM}."), 3, "Canceled")
         }
-        Failure::Start { failure: StartFailure::Crash, .. } => ("A container ended.".into(), 2, "Canceled"),
-        Failure::Start { failure: StartFailure::HealthCheck, .. } => {
+        Failure::Start(StartFailure::Crash) => ("A container ended.".into(), 0, "Canceled"),
+        Failure::Start(StartFailure::HealthCheck) => {
             ("The health check did not pass.".into(), 0, "Took too long")
         }
     };
@@ -250,9 +317,6 @@ async fn give_up(emulator: &Arc<Emulator>, key: &ServiceKey, version: u32, failu
                 service.log(container, "exec format error".into());
             }
         });
-    }
-    if let Failure::Start { launch, .. } = failure {
-        emulator.runtime.stop(launch).await;
     }
     clock::sleep(emulator.settings().failure_ms).await;
     emulator.edit(key, |service, _| log_to_all(service, version, end));

@@ -7,9 +7,12 @@ use clap::Parser;
 use lightsail_emulator::{Options, Server};
 use tokio::signal::unix::{SignalKind, signal};
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run(Options::parse().with_credentials_of_environment()).await {
+fn main() -> ExitCode {
+    // Before there is a second thread, with which no process can make a user namespace.
+    if let Some(code) = lightsail_emulator::run_if_started_as_container() {
+        return code;
+    }
+    match run(Options::parse().with_credentials_of_environment()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nothing is left to tell when standard error is closed.
@@ -19,6 +22,7 @@ async fn main() -> ExitCode {
     }
 }
 
+#[tokio::main]
 async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -1,10 +1,11 @@
 //! The command line.
 
 use std::env;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4};
+use std::path::PathBuf;
 
 use aws_credential_types::Credentials;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use http::Uri;
 
 use crate::settings::Settings;
@@ -42,6 +43,20 @@ pub struct Options {
     #[arg(long, value_parser = http_uri, value_name = "URL")]
     pub authorize: Option<Uri>,
 
+    /// What becomes of containers.
+    #[arg(long, default_value = "verdicts")]
+    pub runtime: RuntimeKind,
+
+    /// An address of this machine, such as that of a database, which every container reaches as its own; can be
+    /// repeated. A container reaches nothing else.
+    #[arg(long = "container-reaches", value_parser = loopback_address, value_name = "127.0.0.1:PORT")]
+    pub container_reaches: Vec<SocketAddrV4>,
+
+    /// Where unpacked images are kept, for any number of emulators. [default: lightsail-emulator in
+    /// `XDG_CACHE_HOME`, or in .cache of the home folder]
+    #[arg(long, default_value_os_t = default_image_folder(), hide_default_value = true, value_name = "FOLDER")]
+    pub image_folder: PathBuf,
+
     /// Settings other than the defaults, also after a reset; see the README.
     #[arg(long, default_value = "{}", value_parser = settings, value_name = "JSON")]
     pub settings: Settings,
@@ -53,6 +68,15 @@ pub struct Options {
     /// The credentials for the ECR endpoint; no argument sets them, for arguments can be seen by others.
     #[arg(skip)]
     pub ecr_credentials: Option<Credentials>,
+}
+
+/// What becomes of containers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RuntimeKind {
+    /// Nothing is started; the verdicts of the control API decide.
+    Verdicts,
+    /// Every container is started, as a process in namespaces of its own.
+    Process,
 }
 
 impl Options {
@@ -86,6 +110,18 @@ fn settings(value: &str) -> Result<Settings, String> {
     Settings::default().changed(changes)
 }
 
+fn loopback_address(value: &str) -> Result<SocketAddrV4, String> {
+    let address = value.parse().ok();
+    let address = address.filter(|address: &SocketAddrV4| address.ip().is_loopback() && address.port() != 0);
+    address.ok_or_else(|| "give an address of this machine's own, such as 127.0.0.1:3306".to_owned())
+}
+
+fn default_image_folder() -> PathBuf {
+    let of = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = of("XDG_CACHE_HOME").or_else(|| Some(of("HOME")?.join(".cache")));
+    cache.unwrap_or_else(env::temp_dir).join("lightsail-emulator")
+}
+
 fn http_uri(value: &str) -> Result<Uri, String> {
     let uri: Uri = value.parse().map_err(|error| format!("not a URL: {error}"))?;
     if uri.scheme_str() == Some("http") && uri.authority().is_some() {
@@ -104,6 +140,14 @@ mod tests {
         assert!(account("123456789012").is_ok());
         assert!(account("12345678901").is_err());
         assert!(account("12345678901x").is_err());
+    }
+
+    #[test]
+    fn a_container_reaches_only_loopback_addresses() {
+        assert!(loopback_address("127.0.0.1:3306").is_ok());
+        for bad in ["127.0.0.1", "127.0.0.1:0", "10.0.0.1:3306", "localhost:3306", "[::1]:3306"] {
+            assert!(loopback_address(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -98,10 +98,7 @@ impl Puller<'_> {
 
         let top = ecr.manifest(reference, reference.image.registry_reference()).await?;
         let digest = top.digest.clone();
-        let manifest = match top.body.get("manifests") {
-            Some(manifests) => choose(ecr, reference, manifests).await?,
-            None => top,
-        };
+        let manifest = choose(ecr, reference, top).await?;
         let platform = platform_of(ecr, reference, &manifest).await?;
         for layer in manifest.body["layers"].as_array().into_iter().flatten() {
             ecr.check_layer(reference, layer["digest"].as_str().unwrap_or_default()).await?;
@@ -117,8 +114,17 @@ impl Puller<'_> {
     }
 }
 
-/// The manifest for Lightsail's platform out of an index.
-async fn choose(ecr: &Ecr, reference: &EcrImage, manifests: &Value) -> Result<Manifest, String> {
+/// The manifest with that digest, or the one for Lightsail's platform in the index with that digest.
+///
+/// # Errors
+/// A sentence: there is none, or the ECR does not answer as it should.
+pub async fn for_platform(ecr: &Ecr, reference: &EcrImage, digest: &str) -> Result<Manifest, String> {
+    choose(ecr, reference, ecr.manifest(reference, digest).await?).await
+}
+
+/// The manifest for Lightsail's platform out of an index; an image's own is given back.
+async fn choose(ecr: &Ecr, reference: &EcrImage, top: Manifest) -> Result<Manifest, String> {
+    let Some(manifests) = top.body.get("manifests") else { return Ok(top) };
     let mut manifests = manifests.as_array().into_iter().flatten();
     let fits = |entry: &&Value| format_platform(&entry["platform"]) == PLATFORM;
     let entry =

@@ -12,6 +12,7 @@ use axum::body::Body;
 use axum::response::Response;
 use axum::routing::post;
 use bytes::Bytes;
+use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 use http_body_util::BodyExt;
 use hyper::server::conn::http1;
@@ -37,10 +38,11 @@ pub struct Server {
 
 /// Why the emulator cannot start.
 #[derive(Debug, Error)]
-#[error("cannot listen on {address}: {source}. Choose another --listen address, or port 0 for any.")]
-pub struct StartError {
-    address: SocketAddr,
-    source: io::Error,
+pub enum StartError {
+    #[error("cannot listen on {address}: {source}. Choose another --listen address, or port 0 for any.")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("{0}.")]
+    Runtime(String),
 }
 
 /// How the connection ends in place of the rest of a response; put into the response's extensions.
@@ -53,10 +55,10 @@ pub enum Interruption {
 }
 
 impl Server {
-    /// Starts an emulator whose containers do as the verdict table says.
+    /// Starts an emulator whose containers run as the options say.
     ///
     /// # Errors
-    /// When the address cannot be listened on.
+    /// When the address cannot be listened on, or containers cannot be started.
     pub async fn start(options: Options) -> Result<Server, StartError> {
         Self::start_with(options, None).await
     }
@@ -64,15 +66,15 @@ impl Server {
     /// Starts an emulator whose containers run in `runtime`, if there is one.
     ///
     /// # Errors
-    /// When the address cannot be listened on.
+    /// When the address cannot be listened on, or containers cannot be started.
     pub async fn start_with(
         options: Options,
         runtime: Option<Arc<dyn Runtime>>,
     ) -> Result<Server, StartError> {
-        let failed = |source| StartError { address: options.listen, source };
+        let failed = |source| StartError::Listen { address: options.listen, source };
         let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let emulator = Arc::new(Emulator::new(&options, runtime));
+        let emulator = Arc::new(Emulator::new(&options, runtime).await.map_err(StartError::Runtime)?);
         let router = Router::new()
             .route("/", post(protocol::answer))
             .nest("/_control", control::router())
@@ -90,9 +92,7 @@ impl Server {
     pub async fn stop(self) {
         let launches: Vec<u64> =
             self.emulator.world().services.values().flat_map(|service| service.launches()).collect();
-        for launch in launches {
-            self.emulator.runtime.stop(launch).await;
-        }
+        join_all(launches.into_iter().map(|launch| self.emulator.runtime.stop(launch))).await;
     }
 }
 

@@ -1,6 +1,6 @@
 //! Container services and what belongs to them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::Serialize;
 use tokio::task::AbortHandle;
@@ -12,6 +12,8 @@ use crate::requests::{DeploymentSpec, PublicDomainNames, Tag};
 
 /// How many deployments of a service are kept (AWS documentation, quotas).
 const KEPT_DEPLOYMENTS: usize = 50;
+/// How many lines of a container are kept; the real service keeps those of some days.
+const KEPT_LINES: usize = 50_000;
 
 /// A container service.
 #[derive(Debug)]
@@ -27,8 +29,8 @@ pub struct Service {
     pub is_disabled: bool,
     pub public_domain_names: PublicDomainNames,
     pub state: State,
-    /// The part of its URL that is made up.
-    pub url_id: String,
+    /// Where the public reaches it.
+    pub url: String,
     pub principal_arn: String,
     pub puller: PullerRole,
     pub images: Vec<RegisteredImage>,
@@ -40,7 +42,7 @@ pub struct Service {
     pub next: Option<u32>,
     last_version: u32,
     /// Lines by container name, the oldest first.
-    pub logs: BTreeMap<String, Vec<LogLine>>,
+    pub logs: BTreeMap<String, VecDeque<LogLine>>,
     /// What works on the service in the background.
     tasks: Vec<AbortHandle>,
 }
@@ -137,6 +139,8 @@ pub struct NewService {
     pub scale: u32,
     pub tags: Vec<Tag>,
     pub public_domain_names: PublicDomainNames,
+    /// Its URL, unless it is to be one of Lightsail's form, at which nothing answers.
+    pub url: Option<String>,
 }
 
 impl State {
@@ -197,7 +201,11 @@ impl Service {
     pub fn new(new: NewService, region: &str, role_account: &str) -> Self {
         let principal = random_id(52);
         let name = &new.name;
+        let url = new
+            .url
+            .unwrap_or_else(|| format!("https://{name}.{}.{region}.cs.amazonlightsail.com/", random_id(13)));
         Service {
+            url,
             principal_arn: format!(
                 "arn:aws:iam::{role_account}:role/amazon/lightsail/{region}/containers/{name}/{principal}"
             ),
@@ -210,7 +218,6 @@ impl Service {
             is_disabled: false,
             public_domain_names: new.public_domain_names,
             state: State::Pending(Detail::CreatingSystemResources),
-            url_id: random_id(13),
             puller: PullerRole::default(),
             images: Vec::new(),
             deployments: Vec::new(),
@@ -269,7 +276,11 @@ impl Service {
     /// Adds a line to the log of a container.
     pub fn log(&mut self, container: &str, message: String) {
         let line = LogLine { created_at: clock::now(), message };
-        self.logs.entry(container.to_owned()).or_default().push(line);
+        let lines = self.logs.entry(container.to_owned()).or_default();
+        if lines.len() == KEPT_LINES {
+            lines.pop_front();
+        }
+        lines.push_back(line);
     }
 
     /// Runs `work` in the background, to end with the service at the latest.

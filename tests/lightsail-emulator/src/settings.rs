@@ -1,7 +1,11 @@
 //! What a test may change while the emulator runs: the durations, and whatever is unknown of the real service.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::runtime::Timing;
 
 /// Every setting, with its default in [`Settings::default`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,6 +56,16 @@ pub struct Settings {
     pub unchanged_update_redeploys: bool,
     /// Whether a DISABLED service accepts a deployment. Unknown of the real service.
     pub disabled_accepts_deployments: bool,
+    /// By what the intervals of health checks are multiplied.
+    pub health_check_interval_scale: f64,
+    /// How long containers may take to become healthy. Unknown of the real service; several minutes.
+    pub health_check_deadline_ms: u64,
+    /// How long replaced containers may take to answer the requests they took. Unknown of the real service.
+    pub drain_ms: u64,
+    /// From the SIGTERM to the SIGKILL that end a container. Unknown of the real service.
+    pub stop_grace_ms: u64,
+    /// How long to wait after containers that ended could not be started anew. Unknown of the real service.
+    pub restart_delay_ms: u64,
     /// The most bytes of all names and values of one container's environment. Unknown of the real service;
     /// its model has no limit.
     pub environment_max_bytes: Option<usize>,
@@ -93,6 +107,11 @@ impl Default for Settings {
             puller_change_updates: false,
             unchanged_update_redeploys: false,
             disabled_accepts_deployments: false,
+            health_check_interval_scale: 1.0,
+            health_check_deadline_ms: 120_000,
+            drain_ms: 30_000,
+            stop_grace_ms: 30_000,
+            restart_delay_ms: 1000,
             environment_max_bytes: None,
         }
     }
@@ -109,7 +128,23 @@ impl Settings {
         if let Value::Object(all) = &mut all {
             all.extend(changes);
         }
-        serde_json::from_value(all).map_err(|error| error.to_string())
+        let changed: Settings = serde_json::from_value(all).map_err(|error| error.to_string())?;
+        let scale = changed.health_check_interval_scale;
+        if !(0.001..=1000.0).contains(&scale) {
+            return Err(format!("healthCheckIntervalScale is {scale}; give a factor from 0.001 to 1000"));
+        }
+        Ok(changed)
+    }
+
+    /// The durations that concern running containers.
+    pub fn timing(&self) -> Timing {
+        Timing {
+            interval_scale: self.health_check_interval_scale,
+            health_check_deadline: Duration::from_millis(self.health_check_deadline_ms),
+            drain: Duration::from_millis(self.drain_ms),
+            stop_grace: Duration::from_millis(self.stop_grace_ms),
+            restart_delay: Duration::from_millis(self.restart_delay_ms),
+        }
     }
 }
 

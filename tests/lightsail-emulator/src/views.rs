@@ -47,7 +47,7 @@ impl<'a> View<'a> {
             "isDisabled": service.is_disabled,
             "principalArn": service.principal_arn,
             "privateDomainName": format!("{}.service.local", service.name),
-            "url": format!("https://{}.{}.{region}.cs.amazonlightsail.com/", service.name, service.url_id),
+            "url": service.url,
             "privateRegistryAccess": {"ecrImagePullerRole": {
                 "isActive": service.puller.is_active,
                 "principalArn": service.puller.arn.as_deref().unwrap_or_default(),

@@ -5,16 +5,23 @@ Runs in the ministack virtual environment and takes ministack's own environment 
 
 from additions import (
     authorization,
+    build_session,
     container_service_resource,
     control,
     eventbridge_to_lambda,
     execution_end,
+    execution_history,
     execution_semantics,
     function_environment,
+    function_faults,
     image_pushes,
     image_repository,
+    redrive,
+    registry_authorization,
+    mail_subscription,
     secret_resource,
     service_events,
+    simulated_time,
     state_machine_definition,
     state_machine_role,
 )
@@ -25,13 +32,20 @@ def main() -> None:
     image_pushes.install()
     container_service_resource.install()
     secret_resource.install()
+    mail_subscription.install()
     eventbridge_to_lambda.install()
     function_environment.install()
     execution_semantics.install()
+    execution_history.install()
     execution_end.install()
+    redrive.install()
+    simulated_time.install()
+    function_faults.install()
     state_machine_definition.install()
     state_machine_role.install()
     authorization.install()
+    registry_authorization.install()
+    build_session.install()
     service_events.install()
     control.install()
 

@@ -26,14 +26,18 @@ def _authorize(request: dict[str, Any]) -> dict[str, Any]:
     for field in ("accessKeyId", "action"):
         if not request.get(field):
             raise ValueError(f"'{field}' is missing")
-    access_key, action = request["accessKeyId"], request["action"]
-    resource = request.get("resource") or "*"
+    access_key, session_token = request["accessKeyId"], request.get("sessionToken") or ""
+    refusal = decide(access_key, session_token, request["action"], request.get("resource") or "*")
+    return {"allowed": False, **refusal} if refusal else {"allowed": True}
 
-    principal = _principal(access_key, request.get("sessionToken") or "")
+
+def decide(access_key: str, session_token: str, action: str, resource: str) -> dict[str, str] | None:
+    """Nothing if these credentials may do this, else AWS's code and message."""
+    principal = _principal(access_key, session_token)
     if isinstance(principal, _REFUSED):
-        return {"allowed": False, "code": principal.code, "message": principal.message}
+        return {"code": principal.code, "message": principal.message}
     if principal.policies is None:  # The root of the account.
-        return {"allowed": True}
+        return None
 
     context = iam_evaluator.EvalContext(
         principal_arn=principal.arn,
@@ -47,9 +51,9 @@ def _authorize(request: dict[str, Any]) -> dict[str, Any]:
     )
     result = iam_evaluator.evaluate(context, principal.policies, *principal.limits)
     if result.decision == "Allow":
-        return {"allowed": True}
+        return None
     message = identity_denial_message(action, principal.arn, resource, result.decision == "Deny")
-    return {"allowed": False, "code": "AccessDeniedException", "message": message}
+    return {"code": "AccessDeniedException", "message": message}
 
 
 def _principal(access_key: str, session_token: str) -> Any:

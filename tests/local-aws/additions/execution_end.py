@@ -26,13 +26,15 @@ class _Run:
     execution: dict[str, Any]
     timeout_seconds: float
     started: float
+    redrives: int
     skipped: float = 0.0
 
     def remaining(self) -> float:
         return self.timeout_seconds - (time.monotonic() - self.started) - self.skipped
 
     def has_ended(self) -> bool:
-        return self.execution["status"] != "RUNNING"
+        # A redriven execution runs in another thread than the one that was stopped.
+        return self.execution["status"] != "RUNNING" or self.execution.get("redriveCount", 0) != self.redrives
 
 
 _run: contextvars.ContextVar[_Run | None] = contextvars.ContextVar("run", default=None)
@@ -50,7 +52,7 @@ def _run_execution(run_execution: Any, execution_arn: str) -> None:
     if execution:
         machine = stepfunctions._state_machines.get(execution["stateMachineArn"]) or {}
         seconds = json.loads(machine.get("definition") or "{}").get("TimeoutSeconds", math.inf)
-        _run.set(_Run(execution, seconds, time.monotonic()))
+        _run.set(_Run(execution, seconds, time.monotonic(), execution.get("redriveCount", 0)))
     run_execution(execution_arn)
 
 
@@ -72,15 +74,19 @@ def _scaled_sleep(scaled_sleep: Any, seconds: float) -> None:
 
 def _add_event(add_event: Any, execution: dict[str, Any], event_type: str, details: Any = None) -> dict:
     run = _run.get()
-    if run and run.execution is execution and run.remaining() <= 0:
-        _time_out(run)
+    if run and run.execution is execution:
+        if run.remaining() <= 0:
+            _time_out(run)
+        if run.redrives != execution.get("redriveCount", 0) and event_type != "ExecutionRedriven":
+            raise stepfunctions._ExecutionError("States.Runtime", "The execution goes on in another thread")
     if execution["status"] != "RUNNING" and not event_type.startswith("Execution"):
         return {}
     return add_event(execution, event_type, details)
 
 
 def _fail_execution(fail_execution: Any, execution: dict[str, Any], error: str, cause: str) -> None:
-    if execution["status"] == "RUNNING":
+    run = _run.get()
+    if execution["status"] == "RUNNING" and not (run and run.has_ended()):
         fail_execution(execution, error, cause)
 
 

@@ -6,6 +6,7 @@ transcripts.
 
 import fnmatch
 import json
+import os
 from typing import Any
 
 from ministack.core.responses import error_response_json, get_account_id, json_response
@@ -26,6 +27,7 @@ def install() -> None:
     wrap(ecr, "_create_repository", _create_repository)
     wrap(ecr, "_put_image_tag_mutability", _put_image_tag_mutability)
     wrap(ecr, "_repo_shape", _repo_shape)
+    wrap(ecr, "_get_download_url_for_layer", _get_download_url_for_layer)
     wrap(provisioners, "_ecr_cfn_to_api", _resource_properties)
     wrap(provisioners, "_ecr_repo_apply_policies", _apply_policies)
     handlers = provisioners._RESOURCE_HANDLERS["AWS::ECR::Repository"]
@@ -138,6 +140,22 @@ def _put_image_tag_mutability(put_image_tag_mutability: Any, request: dict[str, 
     if answer[0] == 200:
         ecr._repositories[request["repositoryName"]][EXCLUSION_FILTERS] = request.get(EXCLUSION_FILTERS)
     return answer
+
+
+def _get_download_url_for_layer(get_download_url: Any, request: dict[str, Any]) -> tuple:
+    # An address from which the layer can really be fetched without credentials, as from the real, signed one.
+    status, headers, body = get_download_url(request)
+    if status != 200:
+        return status, headers, body
+    name, digest = request["repositoryName"], request.get("layerDigest", "")
+    if digest not in (ecr._layer_blobs.get(name) or {}):
+        return error_response_json(
+            "LayersNotFoundException",
+            f"The layer with digest '{digest}' does not exist in the repository with name '{name}' in registry "
+            f"with id '{get_account_id()}'",
+        )
+    url = f"{os.environ['AWS_ENDPOINT_URL']}/v2/{name}/blobs/{digest}"
+    return status, headers, json.dumps({**json.loads(body), "downloadUrl": url}).encode()
 
 
 def _repo_shape(repo_shape: Any, repository: dict[str, Any]) -> dict[str, Any]:

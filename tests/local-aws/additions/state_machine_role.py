@@ -80,3 +80,8 @@ def _require(error: str, action: str, resource: str) -> None:
     if result.decision != "Allow":
         denied = identity_denial_message(action, session, resource, result.decision == "Deny")
         raise stepfunctions._ExecutionError(error, denied)
+
+
+def running_execution() -> str:
+    """The name of the execution that runs in this thread."""
+    return _execution.get()

@@ -20,6 +20,7 @@ from harness.local_aws import LocalAws
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 CONFIGURATION = "application/vnd.docker.container.image.v1+json"
 LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+INDEX = "application/vnd.oci.image.index.v1+json"
 
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -42,6 +43,8 @@ def push_image(
     *,
     architecture: str = "amd64",
     files: Mapping[str, str] | None = None,
+    program: bytes | None = None,
+    arguments: Iterable[str] = (),
     labels: Mapping[str, str] | None = None,
     unique: bool = False,
 ) -> str:
@@ -49,15 +52,35 @@ def push_image(
 
     Returns the digest. The same arguments make the same image, unless it is to be `unique`.
     No tags push the image by its digest alone, as happens to the images of an index.
-    `files` are the contents of its one layer by path.
+    `files` are the contents of its one layer by path; `program` is a static executable, which the image starts
+    with `arguments`.
     """
-    image = _assemble(architecture, dict(files or {"index.html": "hello\n"}), dict(labels or {}), unique)
+    image = _assemble(
+        architecture, dict(files or {"index.html": "hello\n"}), program, ["/app", *arguments], dict(labels or {}), unique
+    )
     registry = _Registry(aws, repository)
     for blob in image.blobs:
         registry.upload(blob)
     for reference in list(tags) or [image.digest]:
         registry.put_manifest(reference, image.manifest)
     return image.digest
+
+
+def push_index(aws: LocalAws, repository: str, tags: Iterable[str], architectures: Iterable[str]) -> str:
+    """Push an index as buildx does: an image for each architecture, and an attestation. Returns its digest."""
+    entries = []
+    registry = _Registry(aws, repository)
+    for operating_system, architecture in [*(("linux", name) for name in architectures), ("unknown", "unknown")]:
+        image = _assemble(architecture, {"index.html": "hello\n"}, {}, unique=True)
+        for blob in image.blobs:
+            registry.upload(blob)
+        registry.put_manifest(image.digest, image.manifest)
+        platform = {"os": operating_system, "architecture": architecture}
+        entries.append({**_descriptor(MANIFEST, image.manifest), "platform": platform})
+    index = _json({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries})
+    for tag in tags:
+        registry.put_manifest(tag, index, INDEX)
+    return _digest(index)
 
 
 @dataclass
@@ -70,17 +93,24 @@ class _Image:
         return _digest(self.manifest)
 
 
-def _assemble(architecture: str, files: dict[str, str], labels: dict[str, str], unique: bool) -> _Image:
+def _assemble(
+    architecture: str,
+    files: dict[str, str],
+    program: bytes | None,
+    command: list[str],
+    labels: dict[str, str],
+    unique: bool,
+) -> _Image:
     if unique:
         files = {**files, "unique": secrets.token_hex(16)}
-    archive = _tar(files)
+    archive = _tar(files, program)
     # Without a time, so that the same files compress to the same bytes.
     layer = gzip.compress(archive, mtime=0)
     configuration = _json(
         {
             "architecture": architecture,
             "os": "linux",
-            "config": {"Cmd": ["/app"], "Labels": labels},
+            "config": {"Cmd": command, "Labels": labels},
             "rootfs": {"type": "layers", "diff_ids": [_digest(archive)]},
         }
     )
@@ -95,13 +125,17 @@ def _assemble(architecture: str, files: dict[str, str], labels: dict[str, str], 
     return _Image(manifest, [configuration, layer])
 
 
-def _tar(files: dict[str, str]) -> bytes:
+def _tar(files: dict[str, str], program: bytes | None) -> bytes:
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for path, content in sorted(files.items()):
             member = tarfile.TarInfo(path)
             member.size = len(content.encode())
             tar.addfile(member, io.BytesIO(content.encode()))
+        if program is not None:
+            member = tarfile.TarInfo("app")
+            member.size, member.mode = len(program), 0o755
+            tar.addfile(member, io.BytesIO(program))
     return archive.getvalue()
 
 
@@ -133,8 +167,8 @@ class _Registry:
         separator = "&" if "?" in location else "?"
         self._send("PUT", f"{location}{separator}{query}", blob, "application/octet-stream")
 
-    def put_manifest(self, reference: str, manifest: bytes) -> None:
-        self._send("PUT", f"{self._base}/manifests/{reference}", manifest, MANIFEST)
+    def put_manifest(self, reference: str, manifest: bytes, media_type: str = MANIFEST) -> None:
+        self._send("PUT", f"{self._base}/manifests/{reference}", manifest, media_type)
 
     def _send(self, method: str, url: str, body: bytes, media_type: str = "") -> str:
         headers = {"Authorization": f"Basic {self._token}"}

@@ -28,12 +28,14 @@ def install(
     environment: str,
     parameters: Mapping[str, str] | None = None,
     *,
+    stack_name: str = "",
     project: Path = REPOSITORY,
     configuration: Path | None = None,
     show: Show = print,
 ) -> Environment:
     """Build if needed, and deploy the section `environment` of the project's samconfig.toml, or of `configuration`.
 
+    `stack_name` installs another stack than the section names.
     `parameters` come on top of the section's `parameter_overrides`, as sam replaces all of them
     by those of its command line. Output is shown line by line and kept in the log folder.
 
@@ -46,13 +48,16 @@ def install(
     command = [
         *("sam", "deploy", "--config-file", str(configuration), "--config-env", environment),
         *("--no-confirm-changeset", "--no-progressbar"),
-        *("--template-file", str(_build_directory(project) / "template.yaml")),
+        *("--template-file", str(build_directory(project) / "template.yaml")),
     ]
+    if stack_name:
+        command += ["--stack-name", stack_name]
     if overrides:
         command += ["--parameter-overrides", *(f"{name}={_quoted(value)}" for name, value in overrides.items())]
     variables = {**_tools_environment(), **aws.environment(), "SAM_CLI_POLL_DELAY": "0.3"}
-    _run(f"sam deploy {environment}", command, aws.logs, variables, project, show)
-    return Environment(aws, str(section["stack_name"]))
+    stack_name = stack_name or str(section["stack_name"])
+    _run(f"sam deploy {stack_name}", command, aws.logs, variables, project, show)
+    return Environment(aws, stack_name)
 
 
 def build(logs: Path, *, project: Path = REPOSITORY, show: Show = print) -> None:
@@ -63,7 +68,7 @@ def build(logs: Path, *, project: Path = REPOSITORY, show: Show = print) -> None
     (cargo-zigbuild, and ziglang installed beside it) builds for every glibc that Lambda has, while
     plain cargo serves the machine that both compiles and runs.
     """
-    directory = _build_directory(project)
+    directory = build_directory(project)
     directory.parent.mkdir(parents=True, exist_ok=True)
     stamp = directory.parent / "sources.sha256"
     with (directory.parent / "lock").open("w") as lock:
@@ -73,8 +78,7 @@ def build(logs: Path, *, project: Path = REPOSITORY, show: Show = print) -> None
             return
         stamp.unlink(missing_ok=True)
         command = [
-            *("sam", "build", "--cached", "--cache-dir", str(directory.parent / "cache")),
-            *("--build-dir", str(directory), "--template-file", "template.yaml"),
+            *("sam", "build", "--build-dir", str(directory), "--template-file", "template.yaml"),
         ]
         variables = {
             **_tools_environment(),
@@ -111,7 +115,8 @@ def _tools_environment() -> dict[str, str]:
     }
 
 
-def _build_directory(project: Path) -> Path:
+def build_directory(project: Path = REPOSITORY) -> Path:
+    """Where `build` leaves the template and the functions."""
     name = hashlib.sha256(str(project).encode()).hexdigest()[:8]
     return LOCAL / "build" / f"{project.name}-{name}" / "build"
 

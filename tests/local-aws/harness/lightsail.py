@@ -33,6 +33,10 @@ class Lightsail:
         """Play a fault at the next call of an operation; the kinds are in the emulator's README."""
         self.api.post("/_control/faults", {"kind": kind, "operation": operation, **more})
 
+    def pending_faults(self) -> list[dict[str, Any]]:
+        """The faults still to be played. One that holds its call has been played."""
+        return self.api.get("/_control/faults")
+
     def durations(self, *, deployment: int | None = None, failure: int | None = None) -> None:
         """How many milliseconds a deployment takes, and how many more until a failure shows."""
         changes = {}
@@ -47,6 +51,14 @@ class Lightsail:
         """Change settings by their names in the emulator's README, and read them all."""
         return self.api.post("/_control/settings", changes)
 
+    def person(self, operation: str, **request: Any) -> None:
+        """A person acts beside the pipeline, by an operation of the API."""
+        self.api.post(f"/_control/act/{operation}", request)
+
+    def service(self, name: str) -> dict[str, Any]:
+        """A container service as the API shows it, and more."""
+        return next(s for s in self.api.get("/_control/services") if s["containerServiceName"] == name)
+
     def calls(self) -> dict[str, int]:
         """How often each operation was called since `clear`."""
         return dict(self._all_calls() - self._cleared)
@@ -56,6 +68,16 @@ class Lightsail:
         found = (s for s in self.api.get("/_control/services") if s["containerServiceName"] == service)
         deployment = next(found, {}).get("currentDeployment")
         return next(iter(deployment["containers"].values()))["image"] if deployment else None
+
+    def public_url(self, service: str) -> str:
+        """Where the service is reached; something answers only when the local AWS runs real containers."""
+        found = (s for s in self.api.get("/_control/services") if s["containerServiceName"] == service)
+        return next(found)["url"]
+
+    def log(self, service: str, container: str) -> list[str]:
+        """The lines of a container's log."""
+        found = (s for s in self.api.get("/_control/services") if s["containerServiceName"] == service)
+        return [line["message"] for line in next(found)["logs"].get(container, [])]
 
     def _judge(self, verdict: str, log: tuple[str, ...]) -> None:
         self.api.put("/_control/verdicts", {"image": {}, "verdict": verdict, "log": list(log)})

@@ -8,13 +8,16 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
 
 from harness.json_http import JsonApi
 from harness.processes import Process
+
+if TYPE_CHECKING:
+    from harness.mariadb import MariaDb
 
 FOLDER = Path(__file__).resolve().parents[1]
 REPOSITORY = FOLDER.parents[1]
@@ -26,6 +29,9 @@ class LocalAws:
     """A local AWS for as long as the `with` block lasts.
 
     `planetscale` and `lightsail` are the emulators' binaries; one that is left out is not started.
+    `real_containers` starts every container as a process, which reaches nothing of this machine but the
+    addresses of `container_reaches`, such as a database's "127.0.0.1:3306". Without it nothing is started.
+    `database` is the running server whose databases PlanetScale's branches are; without one they are in memory.
     `wait_scale` shortens every Wait and retry interval of a state machine (SFN_WAIT_SCALE).
     `function_environment` is seen by every function, beside what its template says.
 
@@ -37,8 +43,11 @@ class LocalAws:
         *,
         planetscale: Path | None = None,
         lightsail: Path | None = None,
+        database: MariaDb | None = None,
         planetscale_arguments: Sequence[str] = (),
         lightsail_arguments: Sequence[str] = (),
+        real_containers: bool = False,
+        container_reaches: Sequence[str] = (),
         wait_scale: float = 1.0,
         account: str = "123456789012",
         region: str = "eu-central-1",
@@ -49,7 +58,7 @@ class LocalAws:
         self.endpoint_url = f"http://127.0.0.1:{_free_port()}"
         self.planetscale_url = ""
         self.lightsail_url = ""
-        self.logs = _new_run_folder()
+        self.logs = new_run_folder()
         self._binaries = {"planetscale-emulator": planetscale, "lightsail-emulator": lightsail}
         self._arguments = {
             "planetscale-emulator": planetscale_arguments,
@@ -57,9 +66,12 @@ class LocalAws:
                 *("--account", account, "--region", region),
                 *("--ecr-endpoint", self.endpoint_url),
                 *("--authorize", f"{self.endpoint_url}/_local/authorize"),
+                *(("--runtime", "process", "--image-folder", str(LOCAL / "images")) if real_containers else ()),
+                *(part for address in container_reaches for part in ("--container-reaches", address)),
                 *lightsail_arguments,
             ],
         }
+        self._database = {"PLANETSCALE_EMULATOR_DATABASE_SERVER": database.url} if database else {}
         self._wait_scale = wait_scale
         self._function_environment = dict(function_environment or {})
         self._processes: list[Process] = []
@@ -144,7 +156,7 @@ class LocalAws:
         if not binary.is_file():
             raise FileNotFoundError(f"{binary} does not exist; build it with: cargo build -p {name}")
         command = [binary, "--listen", "127.0.0.1:0", *self._arguments[name]]
-        process = self._start(name, command, {**_plain_environment(), **self.environment()})
+        process = self._start(name, command, {**_plain_environment(), **self.environment(), **self._database})
         return f"http://{process.address()}"
 
     def _start_ministack(self) -> None:
@@ -204,7 +216,8 @@ def _free_port() -> int:
         return listener.getsockname()[1]
 
 
-def _new_run_folder() -> Path:
+def new_run_folder() -> Path:
+    """A new folder for logs; the oldest ones go."""
     runs = LOCAL / "runs"
     folder = runs / f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.getpid()}-{time.monotonic_ns() % 1000000}"
     folder.mkdir(parents=True)

@@ -31,9 +31,17 @@ class PlanetScale:
         """Take a permission from the token."""
         self._put_token(tuple(name for name in _USUAL if name != permission))
 
-    def sql(self, branch: str, statements: str) -> None:
-        """Run DDL on a branch, as in PlanetScale's web console."""
-        self.api.post(f"{self._database}/branches/{branch}/sql", {"sql": statements})
+    def branch(self, name: str) -> None:
+        """Another branch, with the schema of `main`."""
+        self.api.put(f"{self._database}/branches/{name}", {"parent": "main"})
+
+    def sql(self, branch: str, statements: str, *, force: bool = False) -> None:
+        """Run DDL on a branch, as in PlanetScale's web console; with `force` also past safe migrations."""
+        self.api.post(f"{self._database}/branches/{branch}/sql", {"sql": statements, "force": force})
+
+    def connection(self, branch: str) -> dict[str, str]:
+        """How to connect to a branch that is a database: `url`, `dsn`, `database`, `access_host_url`, `username`, `plain_text`."""
+        return self.api.get(f"{self._database}/branches/{branch}/connection")
 
     def schema(self, branch: str) -> str:
         """All CREATE TABLE statements of a branch."""
@@ -50,10 +58,10 @@ class PlanetScale:
     def open_requests(self) -> list[int]:
         return [request["number"] for request in self.requests() if request["state"] == "open"]
 
-    def person(self, action: str, **more: Any) -> None:
-        """A person acts on the newest deploy request; the actions are in the emulator's README."""
-        newest = max(request["number"] for request in self.requests())
-        self.api.post(f"{self._database}/deploy-requests/{newest}/act", {"action": action, **more})
+    def person(self, action: str, *, number: int | None = None, **more: Any) -> None:
+        """A person acts on a deploy request, the newest unless told; the actions are in the emulator's README."""
+        number = number or max(request["number"] for request in self.requests())
+        self.api.post(f"{self._database}/deploy-requests/{number}/act", {"action": action, **more})
 
     def create_request(self, **more: Any) -> int:
         """A person creates a deploy request from `dev` into `main`."""
@@ -70,6 +78,14 @@ class PlanetScale:
     def safe_migrations(self, branch: str, enabled: bool) -> None:
         self.api.put(f"{self._database}/branches/{branch}", {"safe_migrations": enabled})
 
+    def change_branch(self, branch: str, **changes: Any) -> None:
+        """What a branch says of itself: production, state, ready."""
+        self.api.put(f"{self._database}/branches/{branch}", changes)
+
+    def change_state(self, state: str) -> None:
+        """The state of the database, such as sleeping."""
+        self.api.put(self._database, {"state": state})
+
     def next_deploy_fails(self, error: str = "the emulator was told to fail") -> None:
         self.api.put(f"{self._database}/next", {"deploy_error": error})
 
@@ -78,6 +94,10 @@ class PlanetScale:
 
     def next_revert_fails(self, error: str = "the emulator was told to fail") -> None:
         self.api.put(f"{self._database}/next", {"revert_error": error})
+
+    def nothing_fails(self) -> None:
+        """Take back what was said about the next deploy or revert."""
+        self.api.put(f"{self._database}/next", {})
 
     def durations(self, **milliseconds: int) -> None:
         """Milliseconds in deployment states by the states' names."""
@@ -91,6 +111,10 @@ class PlanetScale:
         """Play a fault; the kinds are in the emulator's README."""
         self.api.post("/_control/faults", {"kind": kind, **more})
 
+    def pending_faults(self) -> list[dict[str, Any]]:
+        """The faults still to be played. One that holds its request has been played."""
+        return self.api.get("/_control/faults")
+
     def clear_faults(self) -> None:
         self.api.delete("/_control/faults")
 
@@ -101,6 +125,10 @@ class PlanetScale:
             method, _, path = endpoint.partition(" ")
             calls[f"{method} {path.removeprefix('deploy-requests/{number}/')}"] += count
         return dict(calls)
+
+    def call_log(self) -> list[dict[str, Any]]:
+        """Every request since `reset`, the oldest first."""
+        return self.api.get("/_control/requests")
 
     def effects(self) -> list[dict[str, Any]]:
         """What changed since `reset`, the oldest first."""

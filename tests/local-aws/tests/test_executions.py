@@ -60,3 +60,54 @@ def test_an_execution_times_out_by_the_full_length_of_its_waits(aws, start, toy)
         aws.scale_waits(0.01)
     assert execution["status"] == "TIMED_OUT"
     assert toy.history(execution["executionArn"])[-1]["type"] == "ExecutionTimedOut"
+
+
+def test_a_stopped_execution_that_is_redriven_goes_on_where_it_was(aws, start, toy):
+    client = aws.client("stepfunctions")
+    arn = start("redriven", wait=500)
+    wait_for(lambda: toy.end_state(arn) == "WaitABit")
+    with pytest.raises(ClientError, match="ExecutionNotRedrivable"):
+        client.redrive_execution(executionArn=arn)
+    client.stop_execution(executionArn=arn)
+    stopped = client.describe_execution(executionArn=arn)
+    assert (stopped["redriveStatus"], stopped["redriveCount"]) == ("REDRIVABLE", 0)
+
+    client.redrive_execution(executionArn=arn)
+
+    execution = toy.wait_for_execution(arn)
+    assert (execution["redriveCount"], execution["redriveStatus"]) == (1, "NOT_REDRIVABLE")
+    types = [event["type"] for event in toy.history(arn)]
+    assert types[types.index("ExecutionAborted") :][:3] == ["ExecutionAborted", "ExecutionRedriven", "WaitStateExited"]
+    assert toy.states(arn).count("Work") == 1
+    assert types[-1] == "ExecutionSucceeded"
+    with pytest.raises(ClientError, match="ExecutionNotRedrivable"):
+        client.redrive_execution(executionArn=arn)
+
+
+def test_a_failed_execution_that_is_redriven_enters_its_fail_state_again(aws, start, toy):
+    arn = start("failed", function="missing")
+    failed = toy.wait_for_execution(arn)
+    assert failed["status"] == "FAILED"
+    before = len(toy.history(arn))
+    aws.client("stepfunctions").redrive_execution(executionArn=arn)
+    execution = wait_for(lambda: len(toy.history(arn)) > before + 1 and toy.wait_for_execution(arn))
+    types = [event["type"] for event in toy.history(arn)[before:]]
+    assert types == ["ExecutionRedriven", "FailStateEntered", "ExecutionFailed"]
+    assert (execution["error"], execution["cause"]) == (failed["error"], failed["cause"])
+
+
+def test_a_task_has_five_events(start, toy):
+    arn = start("counted")
+    toy.wait_for_execution(arn)
+    types = [event["type"] for event in toy.history(arn)]
+    assert types[1:6] == ["TaskStateEntered", "TaskScheduled", "TaskStarted", "TaskSucceeded", "TaskStateExited"]
+
+
+def test_a_fault_of_lambda_is_met_by_the_next_calls(aws, start, toy):
+    fault = {"function": "toy-work", "error": "Lambda.ServiceException", "count": 2, "worked": True, "killed": True}
+    aws.control.post("/_local/function-faults", fault)
+    arn = start("unlucky")
+    assert toy.wait_for_execution(arn)["status"] == "SUCCEEDED"
+    failed = [event["taskFailedEventDetails"]["error"] for event in toy.history(arn) if event["type"] == "TaskFailed"]
+    assert failed == ["Lambda.ServiceException"] * 2
+    assert aws.control.post("/_local/function-faults", {"show": True})["pending"] == []

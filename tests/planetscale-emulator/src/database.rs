@@ -6,9 +6,9 @@ use crate::clock::Timestamp;
 use crate::deploy_request::DeployRequest;
 use crate::error::ApiError;
 use crate::journal::{Cause, Change, Effect, Journal};
-use crate::schema::{Schema, Script};
+use crate::schema::{Schema, Script, diff};
 use crate::settings::Settings;
-use crate::storage::{BranchId, Storage, StorageError, schema_of};
+use crate::storage::{BranchId, Purpose, Storage, StorageError, schema_of};
 use crate::token::Actor;
 
 /// A database for MySQL. Its one keyspace has its name.
@@ -62,6 +62,8 @@ pub struct Branch {
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub schema_last_updated_at: Option<Timestamp>,
+    /// The schema as it was last seen.
+    pub seen_schema: Schema,
     /// How often the schema changed.
     pub version: u64,
     /// The parent's version that this branch knows.
@@ -160,14 +162,21 @@ impl Database {
         cx: &mut Context<'_>,
     ) -> Result<(), StorageError> {
         let id = new_id();
-        cx.storage.create(&id)?;
+        let mut statements = Vec::new();
         let mut parent_version = 0;
         if let Some(parent) = parent {
-            for table in self.schema(parent, cx.storage)?.tables() {
-                cx.storage.execute(&id, &table.to_sql())?;
-            }
+            statements = self.schema(parent, cx.storage)?.tables().map(|table| table.to_sql()).collect();
             parent_version = self.branch(parent).map_or(0, |parent| parent.version);
         }
+        cx.storage.create(&id, &format!("{}_{name}", self.name))?;
+        let copied = cx.storage.execute(&id, &statements, Purpose::Sql);
+        let seen_schema = match copied.and_then(|()| schema_of(cx.storage, &id)) {
+            Ok(schema) => schema,
+            Err(error) => {
+                cx.storage.remove(&id)?;
+                return Err(error);
+            }
+        };
         self.branches.push(Branch {
             id,
             name: name.to_owned(),
@@ -180,6 +189,7 @@ impl Database {
             created_at: cx.now,
             updated_at: cx.now,
             schema_last_updated_at: None,
+            seen_schema,
             version: 0,
             parent_version,
             queue_pause: None,
@@ -231,7 +241,7 @@ impl Database {
             return Err(SqlError::Protected(branch.to_owned()));
         }
         let statements = script.statements().iter().map(|(_, text)| text.clone()).collect();
-        self.change_schema(branch, statements, Cause::Sql, None, cx)?;
+        self.change_schema(branch, statements, Purpose::Sql, cx)?;
         Ok(())
     }
 
@@ -240,31 +250,53 @@ impl Database {
         &mut self,
         branch: &str,
         statements: Vec<String>,
-        cause: Cause,
-        deploy_request: Option<u64>,
+        purpose: Purpose,
         cx: &mut Context<'_>,
     ) -> Result<(), StorageError> {
-        // A database cannot take DDL back, so the statements are tried on a copy first.
-        let mut copy = self.schema(branch, cx.storage)?;
-        let before = copy.clone();
-        for statement in &statements {
-            copy.run(&Script::parse(statement)?)?;
-        }
         let id = self.branch(branch).map(|branch| branch.id.clone()).unwrap_or_default();
-        for statement in &statements {
-            cx.storage.execute(&id, statement)?;
-        }
-        if copy == before {
-            return Ok(());
-        }
-        let now = cx.now;
-        if let Some(branch) = self.branch_mut(branch) {
-            branch.version += 1;
-            branch.schema_last_updated_at = Some(now);
-            branch.updated_at = now;
-        }
-        cx.record(Change::SchemaChanged { branch: branch.to_owned(), cause, deploy_request, statements });
-        self.schema_changed(branch, deploy_request, cx);
+        cx.storage.execute(&id, &statements, purpose)?;
+        let schema = schema_of(cx.storage, &id)?;
+        self.see_schema(branch, schema, statements, purpose, cx);
         Ok(())
+    }
+
+    /// Looks for changes that were made in a branch's database without the emulator, and sets who may make them.
+    pub fn look_at_branches(&mut self, cx: &mut Context<'_>) {
+        for index in 0..self.branches.len() {
+            let branch = &self.branches[index];
+            let may_change = !branch.safe_migrations.are_enabled(cx.now);
+            // A database that cannot be asked or read is told of by what needs its schema.
+            let _ = cx.storage.allow_ddl(&branch.id, may_change);
+            let Ok(schema) = schema_of(cx.storage, &branch.id) else { continue };
+            let changes = diff(&branch.seen_schema, &schema);
+            let statements = changes.into_iter().map(|change| change.statement).collect();
+            let name = branch.name.clone();
+            self.see_schema(&name, schema, statements, Purpose::Sql, cx);
+        }
+    }
+
+    fn see_schema(
+        &mut self,
+        name: &str,
+        schema: Schema,
+        statements: Vec<String>,
+        purpose: Purpose,
+        cx: &mut Context<'_>,
+    ) {
+        let now = cx.now;
+        let Some(branch) = self.branch_mut(name).filter(|branch| branch.seen_schema != schema) else {
+            return;
+        };
+        branch.seen_schema = schema;
+        branch.version += 1;
+        branch.schema_last_updated_at = Some(now);
+        branch.updated_at = now;
+        let (cause, deploy_request) = match purpose {
+            Purpose::Sql => (Cause::Sql, None),
+            Purpose::Deploy(number) => (Cause::Deploy, Some(number)),
+            Purpose::Revert(number) => (Cause::Revert, Some(number)),
+        };
+        cx.record(Change::SchemaChanged { branch: name.to_owned(), cause, deploy_request, statements });
+        self.schema_changed(name, deploy_request, cx);
     }
 }

@@ -7,7 +7,7 @@ mod state;
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::schema::{Lint, Schema, TableDiff};
@@ -107,7 +107,7 @@ pub struct Review {
 }
 
 /// States to show in place of the real ones.
-#[derive(Debug, Default, Clone, Deserialize)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShownStates {
     pub state: Option<String>,

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::deploy_request::ShownStates;
+
 /// A fault to play.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,6 +39,9 @@ pub struct Fault {
     /// Whether the work is done although the answer is not its own.
     #[serde(default)]
     pub after_work: bool,
+    /// The states that `show` shows.
+    #[serde(default)]
+    pub shown: ShownStates,
 }
 
 /// What goes wrong with the answer.
@@ -55,6 +60,8 @@ pub enum FaultKind {
     Reset,
     /// It comes late.
     Delay,
+    /// It and all later ones show other states of the deploy request in its path, or of all.
+    Show,
 }
 
 impl FaultKind {
@@ -67,6 +74,7 @@ impl FaultKind {
             Self::Truncate => "truncate",
             Self::Reset => "reset",
             Self::Delay => "delay",
+            Self::Show => "show",
         }
     }
 }
@@ -74,7 +82,7 @@ impl FaultKind {
 impl Fault {
     /// Whether the request is worked on as usual.
     pub fn does_work(&self) -> bool {
-        self.after_work || matches!(self.kind, FaultKind::Truncate | FaultKind::Delay)
+        self.after_work || matches!(self.kind, FaultKind::Truncate | FaultKind::Delay | FaultKind::Show)
     }
 
     fn is_for(&self, method: &str, path: &str) -> bool {

@@ -21,6 +21,11 @@ pub struct Options {
     #[arg(long, default_value = "{}", value_parser = settings, value_name = "JSON")]
     pub settings: Settings,
 
+    /// The server whose databases the branches are, as an administrator: `mysql://user:password@host:port`. Without one,
+    /// schemas are kept in memory.
+    #[arg(long, env = "PLANETSCALE_EMULATOR_DATABASE_SERVER", hide_env_values = true, value_name = "URL")]
+    pub database_server: Option<String>,
+
     /// Write no line per request.
     #[arg(long)]
     pub quiet: bool,
@@ -29,7 +34,12 @@ pub struct Options {
 impl Default for Options {
     /// The defaults of the command line, at any free port.
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 0)), settings: Settings::default(), quiet: false }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            settings: Settings::default(),
+            database_server: None,
+            quiet: false,
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 mod apply;
 mod cursor;
 mod data_type;
+mod dialect;
 mod diff;
 mod highlight;
 mod lint;
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
+pub use dialect::Dialect;
 pub use diff::{Operation, TableDiff, diff};
 pub use highlight::highlight;
 pub use lint::{Lint, LintCode, lint};
@@ -39,7 +41,7 @@ pub struct SchemaError {
 }
 
 impl SchemaError {
-    fn new(number: u16, message: impl Into<String>) -> Self {
+    pub(crate) fn new(number: u16, message: impl Into<String>) -> Self {
         Self { number, message: message.into() }
     }
 
@@ -74,6 +76,18 @@ impl Schema {
         Ok(())
     }
 
+    /// What becomes of this schema by these statements.
+    ///
+    /// # Errors
+    /// What MySQL would say to the first statement that does not fit.
+    pub fn changed(&self, statements: &[String]) -> Result<Self, SchemaError> {
+        let mut changed = self.clone();
+        for statement in statements {
+            changed.run(&Script::parse(statement)?)?;
+        }
+        Ok(changed)
+    }
+
     /// The tables, by name.
     pub fn tables(&self) -> impl ExactSizeIterator<Item = &Table> {
         self.tables.values()
@@ -98,7 +112,7 @@ impl Schema {
 }
 
 /// An identifier in backticks.
-fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 

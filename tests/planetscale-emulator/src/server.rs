@@ -22,7 +22,7 @@ use tower_service::Service;
 
 use crate::app::{App, router};
 use crate::options::Options;
-use crate::storage::{Memory, Storage};
+use crate::storage::{ConnectError, DatabaseServer, Memory, Storage};
 
 /// A running emulator. It ends when this is dropped.
 pub struct Server {
@@ -32,10 +32,13 @@ pub struct Server {
 
 /// Why the emulator cannot start.
 #[derive(Debug, Error)]
-#[error("cannot listen on {address}: {source}. Choose another --listen address, or port 0 for any.")]
-pub struct StartError {
-    address: SocketAddr,
-    source: io::Error,
+pub enum StartError {
+    /// The address is taken or not this machine's.
+    #[error("cannot listen on {address}: {source}. Choose another --listen address, or port 0 for any.")]
+    Listen { address: SocketAddr, source: io::Error },
+    /// The database server cannot be used.
+    #[error(transparent)]
+    DatabaseServer(#[from] ConnectError),
 }
 
 /// How the connection ends in place of the rest of a response; put into the response's extensions.
@@ -48,12 +51,16 @@ pub enum Interruption {
 }
 
 impl Server {
-    /// Starts an emulator that keeps schemas in memory.
+    /// Starts an emulator with the options' database server, or else in memory.
     ///
     /// # Errors
-    /// When the address cannot be listened on.
+    /// When the address cannot be listened on, or the database server cannot be used.
     pub async fn start(options: Options) -> Result<Self, StartError> {
-        Self::start_with(options, Box::<Memory>::default()).await
+        let storage: Box<dyn Storage> = match &options.database_server {
+            Some(url) => Box::new(DatabaseServer::connect(url)?),
+            None => Box::<Memory>::default(),
+        };
+        Self::start_with(options, storage).await
     }
 
     /// Starts an emulator with databases behind its branches.
@@ -61,7 +68,7 @@ impl Server {
     /// # Errors
     /// When the address cannot be listened on.
     pub async fn start_with(options: Options, storage: Box<dyn Storage>) -> Result<Self, StartError> {
-        let failed = |source| StartError { address: options.listen, source };
+        let failed = |source| StartError::Listen { address: options.listen, source };
         let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let app = Arc::new(App::new(options.settings, options.quiet, storage));

@@ -32,6 +32,9 @@ pub async fn watch(State(app): State<Arc<App>>, request: Request, next: Next) ->
     if let Some(fault) = fault.as_ref().filter(|fault| fault.delay_ms > 0) {
         tokio::time::sleep(Duration::from_millis(fault.delay_ms)).await;
     }
+    if let Some(fault) = fault.as_ref().filter(|fault| fault.kind == FaultKind::Show) {
+        app.world().show(&path, &fault.shown);
+    }
     let worked = if fault.as_ref().is_none_or(Fault::does_work) {
         Some(match limited(&app, request.headers(), &path) {
             Some(refusal) => refusal,
@@ -105,7 +108,9 @@ fn spoil(fault: &Fault, worked: Option<Response>) -> Response {
         }
         FaultKind::Html => ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], PAGE).into_response(),
         FaultKind::Empty => Response::new(Body::empty()),
-        FaultKind::Truncate | FaultKind::Reset | FaultKind::Delay => worked.unwrap_or_default(),
+        FaultKind::Truncate | FaultKind::Reset | FaultKind::Delay | FaultKind::Show => {
+            worked.unwrap_or_default()
+        }
     };
     *response.status_mut() = status;
     match fault.kind {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::clock::Timestamp;
 use crate::database::{Context, Database};
-use crate::deploy_request::View;
+use crate::deploy_request::{ShownStates, View};
 use crate::error::ApiError;
 use crate::faults::Faults;
 use crate::journal::Journal;
@@ -65,6 +65,29 @@ impl World {
         Ok(())
     }
 
+    /// Shows these states of the deploy request that `path` of the API names, or of all of the database it names.
+    pub fn show(&mut self, path: &str, shown: &ShownStates) {
+        let segments: Vec<_> = path.split('/').collect();
+        let [_, _, _, organization, _, database, _, number @ ..] = segments.as_slice() else { return };
+        let number = number.first().and_then(|number| number.parse().ok());
+        let found = self.organizations.get_mut(*organization).and_then(|o| o.databases.get_mut(*database));
+        for request in found.into_iter().flat_map(|database| &mut database.deploy_requests) {
+            if number.is_none_or(|number: u64| number == request.number) {
+                request.shown = shown.clone();
+            }
+        }
+    }
+
+    /// Removes a database with its branches.
+    pub fn remove_database(&mut self, organization: &str, name: &str) -> Result<(), StorageError> {
+        let databases = self.organizations.get_mut(organization).map(|found| &mut found.databases);
+        for branch in databases.and_then(|found| found.remove(name)).iter().flat_map(|found| &found.branches)
+        {
+            self.storage.remove(&branch.id)?;
+        }
+        Ok(())
+    }
+
     /// Lets everything happen that is due until `now`.
     pub fn advance(&mut self, now: Timestamp) {
         let now = now.max(self.now);
@@ -78,6 +101,9 @@ impl World {
                     settings: &self.settings,
                     now: self.now,
                 };
+                if cx.storage.has_other_clients() {
+                    database.look_at_branches(&mut cx);
+                }
                 database.advance(now, &mut cx);
             }
         }

@@ -28,8 +28,8 @@ pub fn get(emulator: &Arc<Emulator>, name: &str, request: GetContainerLog) -> Re
             && matches(&filter, &line.message)
     };
     // A container that never was has no lines; whether the real service refuses it is unknown.
-    let lines = service.logs.get(&container).map(Vec::as_slice).unwrap_or_default();
-    let lines: Vec<&LogLine> = lines.iter().filter(is_wanted).skip(start).collect();
+    let lines = service.logs.get(&container).into_iter().flatten();
+    let lines: Vec<&LogLine> = lines.filter(is_wanted).skip(start).collect();
     let size = settings.log_page_size.max(1);
     let mut answer = json!({"logEvents": &lines[..lines.len().min(size)]});
     if lines.len() > size {

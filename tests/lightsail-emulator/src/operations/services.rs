@@ -33,7 +33,10 @@ pub fn create(emulator: &Arc<Emulator>, request: CreateContainerService) -> Resu
     if world.services.contains_key(&name) {
         return Err(ApiError::name_exists(&name));
     }
-    let new = NewService { name: name.clone(), power, scale, tags, public_domain_names };
+    let url = emulator.runtime.publish(&name);
+    let url =
+        url.map_err(|error| ApiError::service(format!("No public endpoint can be opened: {error}.")))?;
+    let new = NewService { name: name.clone(), power, scale, tags, public_domain_names, url };
     let mut service = Service::new(new, &emulator.region, &emulator.puller_account);
     world.journal.effect(&name, EffectKind::ServiceCreated, None, None);
     if let Some(spec) = deployment {

@@ -20,7 +20,9 @@ pub const REGION: &str = "us-east-1";
 
 pub struct Lab {
     pub registry: Registry,
-    pub server: Server,
+    address: SocketAddr,
+    /// An emulator within this process, unless it is a program of its own.
+    _server: Option<Server>,
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
@@ -39,7 +41,13 @@ impl Lab {
         let ecr_credentials = Some(Credentials::new("000000000000", "not-a-secret", None, None, "test"));
         let options = Options { ecr_endpoint: Some(endpoint), ecr_credentials, quiet: true, ..options };
         let server = Server::start(options).await.expect("an emulator");
-        let lab = Lab { registry, server, client: Client::builder(TokioExecutor::new()).build_http() };
+        Lab::at(registry, server.address(), Some(server)).await
+    }
+
+    /// The emulator at an address, in which everything happens fast.
+    pub async fn at(registry: Registry, address: SocketAddr, server: Option<Server>) -> Lab {
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        let lab = Lab { registry, address, _server: server, client };
         let durations = [
             "serviceCreationMs",
             "pullerActivationMs",
@@ -142,7 +150,7 @@ impl Lab {
 
     /// Waits until the service is as described.
     pub async fn until(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-        for _ in 0..500 {
+        for _ in 0..6000 {
             let service = self.service().await;
             if is_so(&service) {
                 return service;
@@ -176,7 +184,7 @@ impl Lab {
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.server.address()
+        self.address
     }
 
     pub async fn send(
@@ -186,14 +194,29 @@ impl Lab {
         headers: &[(&str, &str)],
         body: String,
     ) -> Option<Response<Value>> {
-        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address()));
+        let (head, body) = self
+            .fetch(method, &format!("http://{}{path}", self.address()), headers, body)
+            .await?
+            .into_parts();
+        Some(Response::from_parts(head, serde_json::from_slice(&body).unwrap_or_default()))
+    }
+
+    /// Sends a request to any address.
+    pub async fn fetch(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> Option<Response<Bytes>> {
+        let mut request = Request::builder().method(method).uri(url);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let request = request.body(Full::new(Bytes::from(body))).expect("a request");
         let (head, body) = self.client.request(request).await.ok()?.into_parts();
         let body = body.collect().await.ok()?.to_bytes();
-        Some(Response::from_parts(head, serde_json::from_slice(&body).unwrap_or_default()))
+        Some(Response::from_parts(head, body))
     }
 }
 

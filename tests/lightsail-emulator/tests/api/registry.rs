@@ -61,6 +61,29 @@ impl Registry {
         digest
     }
 
+    /// Adds an image with these layers and that configuration, and gives its digest.
+    pub fn push_layers(&self, repository: &str, tag: &str, config: &Value, layers: &[Vec<u8>]) -> String {
+        let mut repositories = self.repositories();
+        let repository = repositories.entry(repository.into()).or_default();
+        let layers: Vec<Value> =
+            layers.iter().map(|layer| json!({"digest": repository.add(layer)})).collect();
+        let config = json!({"os": "linux", "architecture": "amd64", "config": config});
+        let config = repository.add(config.to_string().as_bytes());
+        let manifest = json!({"schemaVersion": 2, "config": {"digest": config}, "layers": layers});
+        let digest = repository.add(manifest.to_string().as_bytes());
+        repository.tags.insert(tag.into(), digest.clone());
+        digest
+    }
+
+    /// Changes the content of a layer, but not its digest.
+    pub fn corrupt(&self, repository: &str, layer: &[u8]) {
+        let mut repositories = self.repositories();
+        let contents = &mut repositories.get_mut(repository).expect("the repository").contents;
+        for content in contents.values_mut().filter(|content| *content == layer) {
+            content.push(0);
+        }
+    }
+
     /// Adds an index of images that were pushed, and gives its digest.
     pub fn push_index(&self, repository: &str, tag: &str, images: &[(&str, &str)]) -> String {
         let mut repositories = self.repositories();

@@ -27,6 +27,7 @@ pub fn router() -> Router<Arc<App>> {
         .route("/branches/{branch}", put(put_branch).delete(delete_branch))
         .route("/branches/{branch}/sql", post(run_sql))
         .route("/branches/{branch}/schema", get(schema))
+        .route("/branches/{branch}/connection", get(connection))
 }
 
 impl From<SqlError> for Refusal {
@@ -71,8 +72,8 @@ async fn put_database(State(app): Shared, Path((organization, name)): DatabasePa
         create_database(&mut world, &organization, &name, default_branch);
     }
     let outcome = set_up(&mut world, &organization, &name, put, is_new);
-    if let (true, Err(_), Some(found)) = (is_new, &outcome, world.organizations.get_mut(&organization)) {
-        found.databases.remove(&name);
+    if is_new && outcome.is_err() {
+        world.remove_database(&organization, &name).map_err(ApiError::from)?;
     }
     outcome
 }
@@ -257,6 +258,20 @@ async fn schema(State(app): Shared, Path((organization, name, branch)): BranchPa
         return Err(Refusal::not_found(format!("branch {branch}")));
     }
     tables(found, &branch, &cx)
+}
+
+/// How to connect to the branch's database.
+async fn connection(State(app): Shared, Path((organization, name, branch)): BranchPath) -> Answer {
+    let mut world = app.world();
+    let (found, cx) = database(&mut world, &organization, &name)?;
+    let found = found.branch(&branch).ok_or_else(|| Refusal::not_found(format!("branch {branch}")))?;
+    let connection = cx.storage.connection(&found.id).map_err(ApiError::from)?;
+    let connection = connection.ok_or_else(|| {
+        Refusal::not_found(
+            "database behind the branches: they are kept in memory; start with --database-server",
+        )
+    })?;
+    Ok(Json(json!(connection)))
 }
 
 /// Each table's CREATE TABLE statement by the table's name.

@@ -6,10 +6,10 @@
 use super::{DeployOperation, DeployRequest, DeploymentState, MAX_TABLES, Verdict};
 use crate::clock::Timestamp;
 use crate::database::{Context, Database, RevertOutcome, new_id};
-use crate::journal::{Cause, Change};
+use crate::journal::Change;
 use crate::schema::{diff, lint};
 use crate::settings::{BaseChange, Durations, TooManyTables};
-use crate::storage::StorageError;
+use crate::storage::{Purpose, StorageError};
 
 use DeploymentState as State;
 
@@ -82,7 +82,12 @@ impl Database {
         request.times.closed = Some(cx.now);
         request.times.updated = cx.now;
         let by = request.closed_by.as_ref().map(|actor| actor.id.clone());
-        cx.record(Change::DeployRequestClosed { deploy_request: request.number, by });
+        let (number, base) = (request.number, request.into_branch.clone());
+        cx.record(Change::DeployRequestClosed { deploy_request: number, by });
+        if let Some(base) = self.branch(&base) {
+            // What is not given up now goes with the branch.
+            let _ = cx.storage.forget(&base.id, number);
+        }
     }
 
     /// Ends a deployment that stays: `complete`, closed, and its branch deleted if that was asked for.
@@ -231,7 +236,7 @@ impl Database {
         let statements =
             request.verdict.operations.iter().map(|operation| operation.diff.statement.clone()).collect();
         let before = self.schema(&base, cx.storage);
-        if let Err(error) = self.change_schema(&base, statements, Cause::Deploy, Some(number), cx) {
+        if let Err(error) = self.change_schema(&base, statements, Purpose::Deploy(number), cx) {
             self.fail(index, State::CompleteError, error.to_string(), cx);
             return;
         }
@@ -275,8 +280,8 @@ impl Database {
         let now = self.schema(base, cx.storage)?;
         let before = now.with_tables_of(&request.schema_before, tables);
         let statements = diff(&now, &before).into_iter().map(|change| change.statement).collect();
-        let number = request.number;
-        self.change_schema(base, statements, Cause::Revert, Some(number), cx)
+        let purpose = Purpose::Revert(request.number);
+        self.change_schema(base, statements, purpose, cx)
     }
 
     fn fail(&mut self, index: usize, state: State, error: String, cx: &mut Context<'_>) {

@@ -177,7 +177,7 @@ fn statement(cursor: &mut Cursor<'_>) -> Result<Statement, SchemaError> {
         }
     } else {
         Err(cursor.expected(
-            "CREATE TABLE, ALTER TABLE, DROP TABLE, RENAME TABLE, CREATE INDEX or DROP INDEX (only the schema is kept here)",
+            "CREATE TABLE, ALTER TABLE, DROP TABLE, RENAME TABLE, CREATE INDEX or DROP INDEX (only DDL is taken here)",
         ))
     }
 }

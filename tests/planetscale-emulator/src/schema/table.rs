@@ -126,6 +126,59 @@ impl Table {
         sql
     }
 
+    /// The names of the columns that hold values of their own, that is, all but generated ones.
+    pub fn own_columns(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().filter(|column| column.generated.is_none()).map(|column| column.name.as_str())
+    }
+
+    /// Whether there is a column with this name.
+    pub fn has_column(&self, name: &str) -> bool {
+        self.column(name).is_some()
+    }
+
+    /// The columns with values of their own that the other table has not: their names, and definitions that need no key.
+    pub fn columns_not_in(&self, other: &Self) -> Vec<(&str, String)> {
+        let missing = self.own_columns().filter(|name| !other.has_column(name));
+        let definition = |name| {
+            let column = Column { auto_increment: false, ..self.column(name)?.clone() };
+            Some((name, column.to_sql(&[&self.options, &other.options], NullDefault::LeftOut)))
+        };
+        missing.filter_map(definition).collect()
+    }
+
+    /// The columns with values of their own that have another type in the other table: their names, and definitions of
+    /// plain columns named `alias` of that type.
+    pub fn columns_of_other_type(&self, other: &Self, alias: &str) -> Vec<(&str, String)> {
+        let definition = |name| {
+            let (own, theirs) = (self.column(name)?, other.column(name)?);
+            let differs = own.data_type != theirs.data_type || own.charset != theirs.charset;
+            let plain = Column {
+                name: alias.to_owned(),
+                nullable: true,
+                default: None,
+                on_update: None,
+                auto_increment: false,
+                comment: String::new(),
+                ..theirs.clone()
+            };
+            let definition = plain.to_sql(&[&self.options, &other.options], NullDefault::LeftOut);
+            differs.then_some((name, definition))
+        };
+        self.own_columns().filter_map(definition).collect()
+    }
+
+    /// The columns of each key that identifies every row, the primary key's first.
+    pub fn row_keys(&self) -> Vec<Vec<&str>> {
+        let is_whole = |part: &KeyPart| match &part.what {
+            Indexed::Column(name) => {
+                part.prefix.is_none() && self.column(name).is_some_and(|column| !column.nullable)
+            }
+            Indexed::Expression(_) => false,
+        };
+        let keys = self.keys.iter().filter(|key| key.is_unique() && key.parts.iter().all(is_whole));
+        keys.map(|key| key.columns().collect()).collect()
+    }
+
     pub(super) fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))
     }

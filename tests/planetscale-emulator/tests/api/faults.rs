@@ -116,3 +116,18 @@ async fn the_rate_limit_is_per_organization_and_ends_with_the_minute() {
     lab.control(Method::POST, "clock", json!({"advance_ms": PHASE})).await;
     assert_eq!(list(&lab).await.unwrap().status(), 200);
 }
+
+#[tokio::test]
+async fn other_states_can_be_shown_from_a_request_on() {
+    let lab = Lab::start().await;
+    let number = lab.ready(ADD_COLUMN).await;
+    let shown = json!({"deployment_state": "queued", "deployment": "in_progress"});
+    fault(
+        &lab,
+        json!({"kind": "show", "method": "GET", "path": "deploy-requests/*", "skip": 1, "shown": shown}),
+    )
+    .await;
+    lab.assert_states(number, "open", "ready", "ready").await;
+    lab.assert_states(number, "open", "queued", "in_progress").await;
+    lab.assert_states(number, "open", "queued", "in_progress").await;
+}

@@ -19,6 +19,11 @@ pub struct Lab {
     _server: Server,
 }
 
+/// The server behind the branches; without one they are in memory.
+pub fn database_server() -> Option<String> {
+    std::env::var("PLANETSCALE_EMULATOR_DATABASE_SERVER").ok()
+}
+
 /// An answer's status and JSON body; `null` when it has none.
 pub struct Answer {
     pub status: u16,
@@ -43,7 +48,13 @@ impl Answer {
 impl Lab {
     /// `main` and `dev` with the table `hotels`, and a token that may do what a pipeline does.
     pub async fn start() -> Self {
-        let server = Server::start(Options { quiet: true, ..Options::default() }).await.unwrap();
+        Self::start_on(database_server()).await
+    }
+
+    /// The same in a database server, or in memory.
+    pub async fn start_on(database_server: Option<String>) -> Self {
+        let options = Options { quiet: true, database_server, ..Options::default() };
+        let server = Server::start(options).await.unwrap();
         let origin = format!("http://{}", server.address());
         let lab = Self { origin, http: client(), _server: server };
         let durations: Value = [

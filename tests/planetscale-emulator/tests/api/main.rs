@@ -4,6 +4,7 @@
 mod access;
 mod bodies;
 mod control;
+mod database_server;
 mod faults;
 mod lab;
 mod lifecycle;

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::lab::{ADD_COLUMN, HOTELS, Lab, PHASE, TOKEN};
+use crate::lab::{ADD_COLUMN, HOTELS, Lab, PHASE, TOKEN, database_server};
 
 #[tokio::test]
 async fn lint_errors_make_a_request_undeployable() {
@@ -22,6 +22,10 @@ async fn lint_errors_make_a_request_undeployable() {
         ("ALTER TABLE hotels ADD town VARCHAR(20) CHARACTER SET sjis", "INVALID_CHARSET", "hotels"),
         ("ALTER TABLE hotels ADD size ENUM('a','b','a')", "DUPLICATE_ENUM_VALUE", "hotels"),
     ] {
+        if code == "DUPLICATE_ENUM_VALUE" && database_server().is_some() {
+            // A server in strict mode takes no such column.
+            continue;
+        }
         let lab = Lab::start().await;
         let number = lab.ready(sql).await;
         lab.assert_states(number, "open", "error", "error").await;

@@ -1,0 +1,121 @@
+"""What of the machine's own programs is there, and which packages have what is missing.
+
+`python -m harness.machine` tells it, and `--install` installs it. Nothing of it is needed for
+`make demo`: it is for the full story, with a real database and an image built from a Dockerfile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Need:
+    """Programs that belong together, what they are for, and the packages that have them."""
+
+    programs: tuple[str, ...]
+    purpose: str
+    apt: tuple[str, ...]
+    dnf: tuple[str, ...]
+
+    def is_met(self) -> bool:
+        return all(found(program) for program in self.programs)
+
+
+# `mariadb-server-core` has the server without the service that `mariadb-server` starts, and
+# `mariadb-client-core` what `mariadb-install-db` calls.
+DATABASE = Need(
+    ("mariadbd", "mariadb-install-db", "mariadb", "my_print_defaults"),
+    "a real database behind the PlanetScale emulator",
+    ("mariadb-server-core", "mariadb-client-core"),
+    ("mariadb-server",),
+)
+IMAGE_BUILDER = Need(("buildah",), "an image built from a Dockerfile", ("buildah",), ("buildah",))
+CERTIFICATES = Need(("openssl",), "a database connection with TLS, in a test", ("openssl",), ("openssl",))
+NEEDS = (DATABASE, IMAGE_BUILDER, CERTIFICATES)
+
+
+def found(program: str) -> str | None:
+    """The path of a program, also where only root has its folder in PATH."""
+    return shutil.which(program) or shutil.which(program, path="/usr/local/sbin:/usr/sbin:/sbin")
+
+
+def missing() -> list[Need]:
+    """What is not there. A Docker engine builds images as well."""
+    from harness.code_build import has_docker_engine
+
+    return [need for need in NEEDS if not need.is_met() and not (need is IMAGE_BUILDER and has_docker_engine())]
+
+
+def advice(needs: Iterable[Need]) -> list[str]:
+    """One line for each need that is not met, for people."""
+    manager = _package_manager()
+    lines = []
+    for need in needs:
+        packages = need.dnf if manager == "dnf" else need.apt
+        lines.append(f"for {need.purpose}: {' '.join(packages)}")
+    return lines
+
+
+def install_command(needs: Iterable[Need]) -> list[str] | None:
+    """The command that installs it, or nothing where the package manager is not known."""
+    manager = _package_manager()
+    needs = list(needs)
+    if manager == "apt-get":
+        packages = [package for need in needs for package in need.apt]
+        return ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
+    if manager == "dnf":
+        return ["dnf", "install", "--assumeyes", *[package for need in needs for package in need.dnf]]
+    return None
+
+
+def _package_manager() -> str | None:
+    return next((manager for manager in ("apt-get", "dnf") if shutil.which(manager)), None)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make setup", description=__doc__.splitlines()[0])
+    parser.add_argument("--install", action="store_true", help="install what is missing")
+    arguments = parser.parse_args()
+    needs = missing()
+    if not needs:
+        print("Everything is there.")
+        return 0
+    print("Missing", *advice(needs), sep="\n  ")
+    command = install_command(needs)
+    if command is None:
+        print("This machine's package manager is not known here; these are Debian's names. Please install them.")
+        return 1
+    return _install(command) if arguments.install else 0
+
+
+def _install(command: list[str]) -> int:
+    prefix: list[str] = []
+    if os.geteuid() != 0:
+        prefix = ["sudo", "DEBIAN_FRONTEND=noninteractive"]
+        if not shutil.which("sudo"):
+            print(f"This needs root. Please run: {shlex.join(command)}")
+            return 1
+    # The lists of a fresh machine, such as a container, are empty.
+    before = [[*prefix, "apt-get", "update"]] if command[0] == "apt-get" else []
+    for step in [*before, [*prefix, *command]]:
+        print(f"$ {shlex.join(step)}", flush=True)
+        result = subprocess.run(step, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+        if result.returncode != 0:
+            print(f"error: {shlex.join(step)} failed", file=sys.stderr)
+            return result.returncode
+    left = missing()
+    if left:
+        print("Still missing", *advice(left), sep="\n  ")
+    return 1 if left else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
