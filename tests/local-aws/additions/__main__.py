@@ -21,6 +21,7 @@ from additions import (
     registry_authorization,
     role_calls,
     secret_resource,
+    service_events,
     simulated_time,
     state_machine_definition,
     state_machine_role,
@@ -47,6 +48,7 @@ def main() -> None:
     registry_authorization.install()
     role_calls.install()
     build_session.install()
+    service_events.install()
     control.install()
 
     from ministack.app import main as run_ministack

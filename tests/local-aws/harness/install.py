@@ -30,9 +30,10 @@ def install(
     *,
     stack_name: str = "",
     project: Path = REPOSITORY,
+    configuration: Path | None = None,
     show: Show = print,
 ) -> Environment:
-    """Build if needed, and deploy the section `environment` of the project's samconfig.toml.
+    """Build if needed, and deploy the section `environment` of the project's samconfig.toml, or of `configuration`.
 
     `stack_name` installs another stack than the section names.
     `parameters` come on top of the section's `parameter_overrides`, as sam replaces all of them
@@ -41,10 +42,11 @@ def install(
     Raises ProcessFailed with the end of the output when sam fails.
     """
     build(aws.logs, project=project, show=show)
-    section = _deploy_section(project, environment)
+    configuration = configuration or project / "samconfig.toml"
+    section = _deploy_section(configuration, environment)
     overrides = {**_overrides(section), **(parameters or {})}
     command = [
-        *("sam", "deploy", "--config-file", str(project / "samconfig.toml"), "--config-env", environment),
+        *("sam", "deploy", "--config-file", str(configuration), "--config-env", environment),
         *("--no-confirm-changeset", "--no-progressbar"),
         *("--template-file", str(build_directory(project) / "template.yaml")),
     ]
@@ -135,11 +137,11 @@ def _files(project: Path) -> Iterator[Path]:
             yield from (path for path in sorted(source.rglob("*")) if path.is_file())
 
 
-def _deploy_section(project: Path, environment: str) -> dict:
-    configuration = tomlkit.parse((project / "samconfig.toml").read_text()).unwrap()
+def _deploy_section(path: Path, environment: str) -> dict:
+    configuration = tomlkit.parse(path.read_text()).unwrap()
     if environment not in configuration:
         known = ", ".join(name for name in configuration if isinstance(configuration[name], dict))
-        raise KeyError(f"samconfig.toml has no section '{environment}'; it has {known}")
+        raise KeyError(f"{path.name} has no section '{environment}'; it has {known}")
     return configuration[environment]["deploy"]["parameters"]
 
 
