@@ -59,7 +59,7 @@ where
     let server = error.raw_response().is_some_and(|response| response.status().as_u16() >= 500);
     if server || is_throttling(&code) {
         Error::Retryable(format!("{call} answered {code}: {message}."))
-    } else if code.contains("AccessDenied") {
+    } else if code.contains("AccessDenied") || code.starts_with("AuthorizationError") {
         Error::Misconfigured(format!(
             "{call} is not permitted: {message}. Deploy the stack again to restore its roles."
         ))

@@ -22,8 +22,8 @@ from chaos.act import judge
 from chaos.site import Site
 
 WINDOW_MS = 31 * 60 * 1000
-# After these, the message says to release again.
-AGAIN = frozenset({"SchemaRejected", "SchemaFailed", "TimedOut", "ReleaseError", "ABORTED"})
+# After these, the message says to release again; after a refusal, when `dev` was changed, which its script has done.
+AGAIN = frozenset({"SchemaRefused", "SchemaRejected", "SchemaFailed", "TimedOut", "ReleaseError", "ABORTED"})
 
 
 class Attendant:

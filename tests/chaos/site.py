@@ -139,7 +139,7 @@ def _install(
         "DestructiveChanges": place.destructive_changes,
         "OnContainerFailure": place.on_container_failure,
         # Short, so that deployments which hang pass it.
-        "ContainersDeadline": "180",
+        "ContainersDeadline": "90",
     }
     if place.database:
         parameters |= {

@@ -9,7 +9,7 @@ from chaos.run import run
 
 @pytest.mark.parametrize("seed", [1])
 def test_the_promises_hold(seed: int) -> None:
-    result = run(seed, releases=40, environments=2, show=print)
+    result = run(seed, releases=32, environments=2, show=print)
     print(result.told())
     assert result.broken == [], result.replay
     assert sum(result.faults.values()) > 10, "faults met their calls"

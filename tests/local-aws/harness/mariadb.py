@@ -75,6 +75,10 @@ class MariaDb:
         # mariadbd refuses to run as root unless it is told to.
         user = ["--user=root"] if os.geteuid() == 0 else []
         environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        # Servers that are made at the same time get in each other's way in one folder for temporary files.
+        temporary = folder / "tmp"
+        temporary.mkdir()
+        environment["TMPDIR"] = str(temporary)
         installed = subprocess.run(
             [install, "--no-defaults", f"--datadir={data}", "--skip-test-db", *user],
             stdout=subprocess.PIPE,
@@ -125,7 +129,7 @@ def programs() -> tuple[str, str, str]:
     missing = [choice[0] for choice, program in zip(names, found) if program is None]
     if missing:
         raise NotInstalled(
-            f"MariaDB is not installed: there is no {', no '.join(missing)}. On Debian and Ubuntu: apt install mariadb-server"
+            f"MariaDB is not installed: there is no {', no '.join(missing)}. `make setup` installs it"
         )
     server, install, client = found
     return server, install, client  # type: ignore[return-value]
