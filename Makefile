@@ -16,8 +16,8 @@ help: ## Say what there is to make.
 setup: tools ## Install what the full story needs, with this machine's package manager.
 	@$(TOOLS)/python -m harness.machine --install
 
-demo: tools emulators ## Install into a local AWS, push images, and show four releases live.
-	@$(TOOLS)/python -m demo $(if $(KEEP),--keep)
+demo: tools emulators ## Install into a local AWS, and show releases live. KEEP=1 keeps it, SHORT=1 needs no database or builder.
+	@$(TOOLS)/python -m demo $(if $(KEEP),--keep) $(if $(SHORT),--short)
 
 test: lint unit releases ## Run every check and every test.
 
@@ -33,7 +33,8 @@ lint: tools ## Check format, lints, template and dependencies.
 unit: tools ## Run the tests of the decisions, of the two emulators and of the example.
 	cargo test --features shared/planetscale
 	$(TOOLS)/python -m harness.mariadb cargo test -p planetscale-emulator --test api -- --include-ignored
-	cargo test --manifest-path $(EXAMPLE) --target-dir target/example -- --include-ignored
+	cargo test --manifest-path $(EXAMPLE) --target-dir target/example
+	$(TOOLS)/python -m harness.mariadb cargo test --manifest-path $(EXAMPLE) --target-dir target/example -- --ignored
 
 releases: tools emulators ## Run the tests of the local AWS, and whole releases on it.
 	$(TOOLS)/python -m pytest tests/local-aws tests/releases tests/chaos tests/story

@@ -30,6 +30,28 @@ def roles() -> dict[str, list[str]]:
     return {name: [action for s in statements(name) for action in actions(s)] for name in names}
 
 
+# What only AWS itself does with a role, so that nothing here calls it.
+_BY_AWS = {
+    "logs": "Lambda, Step Functions and CodeBuild write their logs",
+    "sqs:SendMessage": "Lambda sends on an event with which start-release failed",
+    "codeconnections": "CodeBuild clones the source",
+}
+
+
+def not_called_here(role: str, action: str) -> str | None:
+    """Why the local AWS sees no call with this permission, if it sees none."""
+    return _BY_AWS.get(action) or _BY_AWS.get(action.partition(":")[0])
+
+
+def function_of(role: str) -> str | None:
+    """The name of the function that has this role, without its environment."""
+    for resource in TEMPLATE["Resources"].values():
+        properties = resource.get("Properties", {})
+        if resource["Type"] == "AWS::Serverless::Function" and properties["Role"] == {"Fn::GetAtt": [role, "Arn"]}:
+            return properties["FunctionName"]["Fn::Sub"].partition("${Environment}-")[2]
+    return None
+
+
 def role_name(environment: Environment, role: str) -> str:
     """The name that a role of the template has in a stack."""
     answer = environment.aws.client("cloudformation").describe_stack_resource(

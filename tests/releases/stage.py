@@ -203,6 +203,15 @@ class Stage:
         finally:
             client.update_function_configuration(FunctionName=name, Environment={"Variables": before})
 
+    @contextmanager
+    def fresh(self, environment: Environment, function: str | None) -> Iterator[None]:
+        """A function that remembers nothing, during and after."""
+        if function is None:
+            yield
+            return
+        with self.settings(environment, function, FRESH=secrets.token_hex(4)):
+            yield
+
     def _name(self, environment: Environment) -> str:
         return "qa" if environment is self.qa else "prod"
 

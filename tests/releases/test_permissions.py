@@ -1,0 +1,221 @@
+"""Every role without one of its permissions: what needs it fails with its name, and nothing is half done."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+from dataclasses import dataclass
+from typing import Any, Iterator
+
+import pytest
+from harness.environment import FunctionError
+
+import roles
+from stage import ADD_DESCRIPTION, REPOSITORY, Stage
+
+SECRET = "secretsmanager:GetSecretValue"
+LOOK = {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}, "time": "2026-01-01T00:00:00Z"}
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A permission, the way of a release that needs it, and how that release ends without it."""
+
+    role: str
+    action: str
+    way: str
+    outcome: str
+    resource: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.role}-{self.action}{self.resource}"
+
+
+RELEASES = [
+    Missing("AcquireLockRole", "ecr:DescribeImages", "without a change", "ReleaseError"),
+    Missing("AcquireLockRole", "dynamodb:GetItem", "without a change", "ReleaseError"),
+    Missing("AcquireLockRole", "dynamodb:PutItem", "without a change", "ReleaseError"),
+    Missing("CreateDeployRequestRole", SECRET, "with a change", "ReleaseError"),
+    Missing("GetDeployRequestRole", SECRET, "with a change", "ReleaseError"),
+    Missing("DeployDeployRequestRole", SECRET, "with a change", "ReleaseError"),
+    Missing("CreateContainerDeploymentRole", "ecr:DescribeImages", "with a change", "SchemaReverted"),
+    Missing("CreateContainerDeploymentRole", "lightsail:CreateContainerServiceDeployment", "with a change", "SchemaReverted"),
+    Missing("CreateContainerDeploymentRole", "lightsail:GetContainerServices", "with a change", "SchemaReverted"),
+    Missing("CreateContainerDeploymentRole", "lightsail:GetContainerServiceDeployments", "with a change", "SchemaReverted"),
+    Missing("CreateContainerDeploymentRole", SECRET, "with a change", "SchemaReverted"),
+    Missing("GetContainerDeploymentRole", "lightsail:GetContainerServiceDeployments", "with a change", "ReleaseError"),
+    Missing("GetContainerDeploymentRole", "lightsail:GetContainerLog", "containers that fail", "SchemaReverted"),
+    Missing("RevertDeployRequestRole", SECRET, "containers that fail", "RevertRefused"),
+    Missing("FinishReleaseRole", "dynamodb:GetItem", "without a change", "ReleaseError"),
+    Missing("FinishReleaseRole", "dynamodb:PutItem", "without a change", "ReleaseError"),
+    Missing("FinishReleaseRole", "dynamodb:DeleteItem", "without a change", "ReleaseError"),
+    Missing("FinishReleaseRole", "sns:Publish", "without a change", "ReleaseError"),
+    # These two only tidy up: a good release stays one, and the history has the error.
+    Missing("CloseDeployRequestRole", SECRET, "without a change", "Released"),
+    Missing("SkipRevertRole", SECRET, "with a change", "Released"),
+    *(
+        Missing("ReleaseRole", "lambda:InvokeFunction", way, outcome, f"-prod-{function}")
+        for function, way, outcome in (
+            ("acquire-lock", "without a change", "ReleaseError"),
+            ("create-deploy-request", "with a change", "ReleaseError"),
+            ("get-deploy-request", "with a change", "ReleaseError"),
+            ("deploy-deploy-request", "with a change", "ReleaseError"),
+            ("close-deploy-request", "without a change", "Released"),
+            ("create-container-deployment", "with a change", "SchemaReverted"),
+            ("get-container-deployment", "with a change", "ReleaseError"),
+            ("revert-deploy-request", "containers that fail", "RevertRefused"),
+            ("skip-revert", "with a change", "Released"),
+            ("finish-release", "without a change", "ReleaseError"),
+        )
+    ),
+]
+START = {"ecr:DescribeImages": {}, "states:StartExecution": {}, "dynamodb:GetItem": LOOK, "states:ListExecutions": LOOK, "states:DescribeExecution": LOOK}
+GRANT = ("lightsail:GetContainerServices", "ecr:GetRepositoryPolicy", "ecr:SetRepositoryPolicy", "ecr:DeleteRepositoryPolicy")
+OTHERS = {
+    ("AcquireLockRole", "states:DescribeExecution"),
+    ("ReleaseRole", "sns:Publish"),
+    *(("StartReleaseRole", action) for action in START),
+    *(("GrantImagePullRole", action) for action in GRANT),
+    *(("PreflightRole", action) for action in roles.roles()["PreflightRole"] if not action.startswith("logs:")),
+}
+
+
+def test_every_permission_is_tried_or_nobody_here_needs_it() -> None:
+    granted = {(role, action) for role, actions in roles.roles().items() for action in actions}
+    tried = {(missing.role, missing.action) for missing in RELEASES} | OTHERS
+    elsewhere = {(role, action) for role, action in granted if role == "BuildRole" or roles.not_called_here(role, action)}
+    assert tried | elsewhere == granted
+    assert not tried & elsewhere
+
+
+@pytest.mark.parametrize("missing", RELEASES, ids=str)
+def test_a_release_without_a_permission_names_it(stage: Stage, missing: Missing) -> None:
+    if missing.way != "without a change":
+        stage.planetscale.sql("dev", ADD_DESCRIPTION)
+    if missing.way == "containers that fail":
+        stage.lightsail.next_image_fails()
+    # A function that runs already may remember a secret.
+    function = roles.function_of(missing.role)
+    with (
+        roles.without(stage.prod, missing.role, missing.action, missing.resource),
+        stage.fresh(stage.prod, function),
+        stage.waits(0.005),
+    ):
+        digest = stage.push("prod")
+        execution = stage.until(lambda: stage.executions_of(stage.prod, digest), "an execution")[0]
+        ended = stage.prod.wait_for_execution(execution["executionArn"], within_seconds=120)
+
+    arn = ended["executionArn"]
+    assert stage.prod.end_state(arn) == missing.outcome
+    assert ended["status"] == ("SUCCEEDED" if missing.outcome == "Released" else "FAILED")
+    told = ended.get("cause") if missing.outcome != "Released" else json.dumps(stage.prod.history(arn), default=str)
+    assert missing.action in told, told
+    # Either all of the change is there, with containers that know it, or nothing of it.
+    serves = stage.lightsail.active_image("bookings-api-prod")
+    if missing.outcome in ("SchemaReverted",) or "DeployRequestRole" in missing.role and missing.outcome == "ReleaseError":
+        assert "description" not in stage.planetscale.schema("main")
+    if missing.outcome == "Released":
+        assert serves == stage.prod.report(arn)["image"]
+
+
+def test_a_release_that_cannot_see_who_holds_the_lock_leaves_it_alone(stage: Stage) -> None:
+    first = a_release_at_work(stage)
+    with roles.without(stage.prod, "AcquireLockRole", "states:DescribeExecution"), stage.waits(0.005):
+        ended = stage.ended(stage.prod, stage.push("prod"))
+    assert ended.outcome == "ReleaseError"
+    assert "states:DescribeExecution" in ended.report["whatHappened"]
+    assert stage.lock(stage.prod) == first
+
+
+def test_a_release_that_cannot_ask_for_an_approval_waits_for_it_and_its_history_says_why(stage: Stage) -> None:
+    stage.planetscale.sql("dev", ADD_DESCRIPTION)
+    stage.planetscale.require_approval(True)
+    with roles.without(stage.prod, "ReleaseRole", "sns:Publish"), stage.waits(0.005):
+        digest = stage.push("prod")
+        arn = stage.wait_for_state(stage.prod, digest, "WaitForApproval")
+    assert "sns:Publish" in json.dumps(stage.prod.history(arn), default=str)
+    stage.planetscale.person("approve")
+    assert stage.ended(stage.prod, digest).outcome == "Released"
+
+
+@pytest.mark.parametrize("action", START)
+def test_a_start_without_a_permission_names_it(stage: Stage, action: str) -> None:
+    a_release_at_work(stage)
+    before = len(stage.prod.executions())
+    with roles.without(stage.prod, "StartReleaseRole", action), pytest.raises(FunctionError, match=action):
+        stage.prod.invoke(f"{stage.prod.stack_name}-start-release", START[action])
+    assert len(stage.prod.executions()) == before
+
+
+@pytest.mark.parametrize("action", sorted({action for role, action in OTHERS if role == "PreflightRole"}))
+def test_a_preflight_without_a_permission_names_it(stage: Stage, action: str) -> None:
+    stage.ended(stage.prod, stage.push("prod"))
+    with roles.without(stage.prod, "PreflightRole", action), stage.fresh(stage.prod, "preflight"):
+        answer = stage.prod.invoke(f"{stage.prod.stack_name}-preflight", {})
+    unknown = [check["seen"] for check in answer["checks"] if check["status"] == "unknown"]
+    assert any(action in seen for seen in unknown), answer
+
+
+@pytest.mark.parametrize("action", GRANT)
+def test_a_grant_without_a_permission_names_it_and_changes_nothing(stage: Stage, action: str, answers: Answers) -> None:
+    ecr = stage.aws.client("ecr")
+    whole = ecr.get_repository_policy(repositoryName=REPOSITORY)["policyText"]
+    statements = json.loads(whole)["Statement"]
+    properties = {"Repository": REPOSITORY, "Service": "bookings-api-prod", "ServiceToken": "none"}
+    delete = action == "ecr:DeleteRepositoryPolicy"
+    ours = [s for s in statements if "bookings-api-prod" in s["Sid"] or "prod" in json.dumps(s)]
+    # What is left to do: everything, or to take the only statement away.
+    left = ours[:1] if delete else [s for s in statements if s not in ours]
+    ecr.set_repository_policy(repositoryName=REPOSITORY, policyText=json.dumps({"Version": "2012-10-17", "Statement": left}))
+    before = ecr.get_repository_policy(repositoryName=REPOSITORY)["policyText"]
+    event = {
+        "RequestType": "Delete" if delete else "Create",
+        "ResponseURL": answers.url,
+        **{name: "only-for-the-tests" for name in ("StackId", "RequestId", "LogicalResourceId", "PhysicalResourceId")},
+        "ResourceType": "Custom::ImagePullGrant",
+        "ResourceProperties": properties,
+    }
+    try:
+        with roles.without(stage.prod, "GrantImagePullRole", action), pytest.raises(FunctionError, match=action):
+            stage.prod.invoke(f"{stage.prod.stack_name}-grant-image-pull", event)
+        assert ecr.get_repository_policy(repositoryName=REPOSITORY)["policyText"] == before
+    finally:
+        ecr.set_repository_policy(repositoryName=REPOSITORY, policyText=whole)
+    assert answers.received[0]["Status"] == "FAILED"
+    assert action in answers.received[0]["Reason"]
+
+
+class Answers:
+    """What a custom resource answered CloudFormation."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.received: list[dict[str, Any]] = []
+
+
+@pytest.fixture
+def answers() -> Iterator[Answers]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            answers.received.append(json.loads(body))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        answers = Answers(f"http://127.0.0.1:{server.server_address[1]}/answer")
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield answers
+        server.shutdown()
+
+
+def a_release_at_work(stage: Stage) -> str:
+    """The execution of a release that holds the lock until the test ends."""
+    stage.planetscale.sql("dev", ADD_DESCRIPTION)
+    stage.planetscale.durations(in_progress=600_000)
+    return stage.wait_for_state(stage.prod, stage.push("prod"), "WaitForSchema")
