@@ -46,12 +46,16 @@ def test_an_install_that_fails_leaves_nothing_behind(stage: Stage, tmp_path: Pat
     configuration = tmp_path / "samconfig.toml"
     configuration.write_text(tomlkit.dumps({**document, "broken": {"deploy": {"parameters": section}}}))
 
-    with pytest.raises(ProcessFailed, match="nowhere"):
+    with pytest.raises(ProcessFailed):
         install(stage.aws, "broken", configuration=configuration)
 
+    client = stage.aws.client("cloudformation")
+    events = client.describe_stack_events(StackName="bookings-api-broken")["StackEvents"]
+    failed = [event for event in events if event["ResourceStatus"] == "CREATE_FAILED" and event["LogicalResourceId"] == "ImagePullGrant"]
+    assert "nowhere" in failed[0]["ResourceStatusReason"]
     assert left_of(stage, "bookings-api-broken") == []
     assert sids(stage) == grants
-    stack = stage.aws.client("cloudformation").describe_stacks(StackName="bookings-api-broken")["Stacks"][0]
+    stack = client.describe_stacks(StackName="bookings-api-broken")["Stacks"][0]
     assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
 
 
