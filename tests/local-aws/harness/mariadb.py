@@ -129,7 +129,8 @@ def programs() -> tuple[str, str, str]:
     missing = [choice[0] for choice, program in zip(names, found) if program is None]
     if missing:
         raise NotInstalled(
-            f"MariaDB is not installed: there is no {', no '.join(missing)}. `make setup` installs it"
+            f"MariaDB is not installed: there is no {', no '.join(missing)}. `make setup` installs "
+            "mariadb-server-core and mariadb-client-core"
         )
     server, install, client = found
     return server, install, client  # type: ignore[return-value]
