@@ -8,7 +8,7 @@ export PYTHONPATH := $(CURDIR)/tests/local-aws:$(CURDIR)/tests
 export PYTHONDONTWRITEBYTECODE := 1
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help setup demo test unit releases chaos lint emulators tools
+.PHONY: help setup demo test unit releases releases-roles releases-states releases-others chaos lint emulators tools
 
 help: ## Say what there is to make.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,8 +36,21 @@ unit: tools ## Run the tests of the decisions, of the two emulators and of the e
 	cargo test --manifest-path $(EXAMPLE) --target-dir target/example
 	$(TOOLS)/python -m harness.mariadb cargo test --manifest-path $(EXAMPLE) --target-dir target/example -- --ignored
 
-releases: tools emulators ## Run the tests of the local AWS, and whole releases on it.
-	$(TOOLS)/python -m pytest tests/local-aws tests/releases tests/chaos tests/story
+releases: tools emulators ## Run the tests of the local AWS, and whole releases on it, in three local AWSs at a time.
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line releases-roles releases-states releases-others
+
+# The last of them compares the roles with what the others called.
+ROLES := $(patsubst %,tests/releases/test_%.py,buildspec events outcomes permissions preflight unused_permissions)
+STATES := $(patsubst %,tests/releases/test_%.py,function_faults races redrive states time)
+
+releases-roles:
+	$(TOOLS)/python -m pytest $(ROLES)
+
+releases-states:
+	$(TOOLS)/python -m pytest $(STATES)
+
+releases-others:
+	$(TOOLS)/python -m pytest tests/local-aws tests/releases tests/chaos tests/story $(addprefix --ignore=,$(ROLES) $(STATES))
 
 chaos: tools emulators ## Make hundreds of releases with faults; SEED, RELEASES and ENVIRONMENTS can be set.
 	@$(TOOLS)/python -m chaos $(if $(SEED),--seed $(SEED)) $(if $(RELEASES),--releases $(RELEASES)) \

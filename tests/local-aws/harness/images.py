@@ -71,7 +71,7 @@ def push_index(aws: LocalAws, repository: str, tags: Iterable[str], architecture
     entries = []
     registry = _Registry(aws, repository)
     for operating_system, architecture in [*(("linux", name) for name in architectures), ("unknown", "unknown")]:
-        image = _assemble(architecture, {"index.html": "hello\n"}, {}, unique=True)
+        image = _assemble(architecture, {"index.html": "hello\n"}, None, [], {}, unique=True)
         for blob in image.blobs:
             registry.upload(blob)
         registry.put_manifest(image.digest, image.manifest)
