@@ -222,5 +222,7 @@ def new_run_folder() -> Path:
     folder = runs / f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.getpid()}-{time.monotonic_ns() % 1000000}"
     folder.mkdir(parents=True)
     for old in sorted(runs.iterdir())[:-_RUNS_TO_KEEP]:
-        shutil.rmtree(old, ignore_errors=True)
+        # The second part of the name is the process that uses the folder, perhaps still.
+        if not Path("/proc", old.name.split("-")[1]).exists():
+            shutil.rmtree(old, ignore_errors=True)
     return folder
