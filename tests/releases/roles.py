@@ -10,12 +10,14 @@ from typing import Any, Iterator
 from harness import Environment
 from samcli.yamlhelper import yaml_parse
 
-TEMPLATE = yaml_parse((Path(__file__).resolve().parents[2] / "template.yaml").read_text())
+RESOURCES: dict[str, dict[str, Any]] = yaml_parse((Path(__file__).resolve().parents[2] / "template.yaml").read_text())[
+    "Resources"
+]
 
 
 def statements(role: str) -> list[dict[str, Any]]:
     """The statements of a role of the template, those under a condition included."""
-    (policy,) = TEMPLATE["Resources"][role]["Properties"]["Policies"]
+    (policy,) = RESOURCES[role]["Properties"]["Policies"]
     return [s["Fn::If"][1] if "Fn::If" in s else s for s in policy["PolicyDocument"]["Statement"]]
 
 
@@ -26,7 +28,7 @@ def actions(statement: dict[str, Any]) -> list[str]:
 
 def roles() -> dict[str, list[str]]:
     """The actions of every role of the template, by the role's name there."""
-    names = [name for name, resource in TEMPLATE["Resources"].items() if resource["Type"] == "AWS::IAM::Role"]
+    names = [name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::IAM::Role"]
     return {name: [action for s in statements(name) for action in actions(s)] for name in names}
 
 
@@ -45,7 +47,7 @@ def not_called_here(role: str, action: str) -> str | None:
 
 def function_of(role: str) -> str | None:
     """The name of the function that has this role, without its environment."""
-    for resource in TEMPLATE["Resources"].values():
+    for resource in RESOURCES.values():
         properties = resource.get("Properties", {})
         if resource["Type"] == "AWS::Serverless::Function" and properties["Role"] == {"Fn::GetAtt": [role, "Arn"]}:
             return properties["FunctionName"]["Fn::Sub"].partition("${Environment}-")[2]

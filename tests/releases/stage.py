@@ -94,6 +94,16 @@ class Stage:
         digest = self.push(self._name(environment), **image)
         return self.ended(environment, digest)
 
+    def overtake(self) -> tuple[str, str, str]:
+        """Three pushes to prod: one that is at work, one that waits for it and is overtaken, and the last. Their digests."""
+        self.planetscale.sql("dev", ADD_DESCRIPTION)
+        self.planetscale.durations(in_progress=10_000)
+        first = self.push("prod")
+        self.wait_for_state(self.prod, first, "WaitForSchema")
+        second = self.push("prod")
+        self.wait_for_state(self.prod, second, "WaitForTurn")
+        return first, second, self.push("prod")
+
     def release_by_hand(self, environment: Environment) -> Ended:
         """Release what the moving tag points at, as the stack's output ReleaseByHand does."""
         started = environment.invoke(f"{environment.stack_name}-start-release", {})["started"]

@@ -8,11 +8,10 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from samcli.yamlhelper import yaml_parse
+from roles import RESOURCES
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DOCUMENT = (CHECKOUT / "docs" / "iam.md").read_text()
-RESOURCES: dict[str, dict[str, Any]] = yaml_parse((CHECKOUT / "template.yaml").read_text())["Resources"]
 
 # Said once, above the table.
 LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}

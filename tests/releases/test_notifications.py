@@ -23,13 +23,7 @@ def released(stage: Stage) -> Ended:
 
 
 def superseded(stage: Stage) -> Ended:
-    stage.planetscale.sql("dev", ADD_DESCRIPTION)
-    stage.planetscale.durations(in_progress=10_000)
-    first = stage.push("prod")
-    stage.wait_for_state(stage.prod, first, "WaitForSchema")
-    second = stage.push("prod")
-    stage.wait_for_state(stage.prod, second, "WaitForTurn")
-    last = stage.push("prod")
+    _, second, last = stage.overtake()
     ended = stage.ended(stage.prod, second)
     stage.ended(stage.prod, last)
     return ended

@@ -54,13 +54,7 @@ def test_equal_schemas_close_the_request_and_release_the_containers(stage: Stage
 
 
 def test_overtaken_releases_step_aside_and_the_last_push_wins(stage: Stage) -> None:
-    stage.planetscale.sql("dev", ADD_DESCRIPTION)
-    stage.planetscale.durations(in_progress=10_000)
-    first = stage.push("prod")
-    stage.wait_for_state(stage.prod, first, "WaitForSchema")
-    second = stage.push("prod")
-    stage.wait_for_state(stage.prod, second, "WaitForTurn")
-    third = stage.push("prod")
+    first, second, third = stage.overtake()
     overtaken = stage.ended(stage.prod, second)
     check_superseded(stage, overtaken)
     assert stage.ended(stage.prod, first).outcome == "Released"

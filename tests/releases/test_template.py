@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
-from samcli.yamlhelper import yaml_parse
 
-TEMPLATE = yaml_parse((Path(__file__).resolve().parents[2] / "template.yaml").read_text())
-RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
+from roles import RESOURCES
 
 # Lambda documents no source ARN or account in the context in which it takes on a function's role: with a condition on
 # them the function could not start. Nobody can give the role to a function of another account.
