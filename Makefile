@@ -39,18 +39,21 @@ unit: tools ## Run the tests of the decisions, of the two emulators and of the e
 releases: tools emulators ## Run the tests of the local AWS, and whole releases on it, in three local AWSs at a time.
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line releases-roles releases-states releases-others
 
+# Where nobody looks at once, a test that fails is tried a second time, and both are told.
+PYTEST = $(TOOLS)/python -m pytest $(if $(CI),--reruns 1 -rR)
+
 # The last of them compares the roles with what the others called.
 ROLES := $(patsubst %,tests/releases/test_%.py,buildspec events outcomes permissions preflight unused_permissions)
 STATES := $(patsubst %,tests/releases/test_%.py,function_faults races redrive states time)
 
 releases-roles:
-	$(TOOLS)/python -m pytest $(ROLES)
+	$(PYTEST) $(ROLES)
 
 releases-states:
-	$(TOOLS)/python -m pytest $(STATES)
+	$(PYTEST) $(STATES)
 
 releases-others:
-	$(TOOLS)/python -m pytest tests/local-aws tests/releases tests/chaos tests/story $(addprefix --ignore=,$(ROLES) $(STATES))
+	$(PYTEST) tests/local-aws tests/releases tests/chaos tests/story $(addprefix --ignore=,$(ROLES) $(STATES))
 
 chaos: tools emulators ## Make hundreds of releases with faults; SEED, RELEASES and ENVIRONMENTS can be set.
 	@$(TOOLS)/python -m chaos $(if $(SEED),--seed $(SEED)) $(if $(RELEASES),--releases $(RELEASES)) \

@@ -1,27 +1,48 @@
 //! The configuration of the AWS clients, and what their errors mean.
 
-use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
-use aws_config::{BehaviorVersion, SdkConfig};
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+mod http_client;
+
+use std::env;
+
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_types::sdk_config::SharedCredentialsProvider;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use serde_json::Value;
 
 use crate::{Error, text};
 
-/// The AWS configuration: region and credentials from the environment, where Lambda puts them.
+/// The AWS configuration: region, credentials and endpoints from the environment, where Lambda puts them.
 ///
-/// The default chain would also build an STS client and read profile files, at ten times the start-up cost.
-pub async fn config() -> SdkConfig {
-    let http =
-        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    aws_config::defaults(BehaviorVersion::latest())
-        .region(EnvironmentVariableRegionProvider::new())
-        .credentials_provider(EnvironmentVariableCredentialsProvider::new())
-        .http_client(http)
-        .load()
-        .await
+/// It is put together by hand: the default chain would also read profile files and build an STS client, at ten times
+/// the start-up cost.
+pub fn config() -> SdkConfig {
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(env::var("AWS_REGION").ok().map(Region::new))
+        .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
+        .http_client(http_client::HttpClient)
+        // Bodies are read whole, and every call has a time-out.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .service_config(ServiceEndpoints)
+        .build()
+}
+
+/// `AWS_ENDPOINT_URL_<SERVICE>` before `AWS_ENDPOINT_URL`, as the AWS SDKs and tools reference guide, "Service-specific
+/// endpoints", has it.
+#[derive(Debug)]
+struct ServiceEndpoints;
+
+impl LoadServiceConfig for ServiceEndpoints {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        let service = key.service_id().replace([' ', '-'], "_").to_uppercase();
+        let url = |name: &str| env::var(name).ok().filter(|url| !url.is_empty());
+        url(&format!("{}_{service}", key.env())).or_else(|| url(key.env()))
+    }
 }
 
 /// The error type of an AWS answer, such as `ImageNotFoundException`; none when there was no answer.

@@ -1,6 +1,7 @@
-//! The HTTPS client for what is not AWS.
+//! The HTTPS client of every call, to AWS and to others.
 
 use std::error::Error as _;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use reqwest::{Client, redirect};
@@ -10,7 +11,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a whole call may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// A client with timeouts, that follows no redirect: the credentials would go with it.
+/// The client of this process, with time-outs, that follows no redirect: the credentials would go with it.
 ///
 /// The certificates it trusts are compiled in, because reading the system's store takes longer than all else a
 /// function does at its start.
@@ -18,6 +19,11 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 /// # Panics
 /// Never: its settings are constant.
 pub fn client() -> Client {
+    static CLIENT: OnceLock<Client> = OnceLock::new();
+    CLIENT.get_or_init(build).clone()
+}
+
+fn build() -> Client {
     Client::builder()
         .tls_backend_preconfigured(tls())
         .connect_timeout(CONNECT_TIMEOUT)

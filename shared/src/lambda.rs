@@ -1,11 +1,14 @@
 //! Serving a handler through the Lambda Runtime API.
 
+use std::env;
 use std::fmt::Debug;
 
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::Error;
 
@@ -24,7 +27,7 @@ where
     I: DeserializeOwned,
     O: Serialize + Debug,
 {
-    lambda_runtime::tracing::init_default_subscriber();
+    log();
     let (context, handler) = (&context, &handler);
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
         let answer = match context {
@@ -41,6 +44,21 @@ where
         answer
     }))
     .await
+}
+
+/// Logs as Lambda's advanced logging controls ask: `AWS_LAMBDA_LOG_FORMAT` and `AWS_LAMBDA_LOG_LEVEL` (Lambda
+/// developer guide, "Configuring advanced logging controls").
+fn log() {
+    let level = env::var("AWS_LAMBDA_LOG_LEVEL").ok().and_then(|level| level.parse().ok());
+    let lines = tracing_subscriber::fmt()
+        .with_max_level(level.unwrap_or(LevelFilter::INFO))
+        .with_target(false)
+        .without_time();
+    if env::var("AWS_LAMBDA_LOG_FORMAT").is_ok_and(|format| format.eq_ignore_ascii_case("json")) {
+        lines.json().finish().init();
+    } else {
+        lines.finish().init();
+    }
 }
 
 /// Parses the function's input. The state machine sets `redriven` for a function that changes something, when the

@@ -12,8 +12,8 @@ pub struct Context {
 }
 
 impl Context {
-    pub async fn from_env() -> Result<Self, Error> {
-        let aws = aws::config().await;
+    pub fn from_env() -> Result<Self, Error> {
+        let aws = aws::config();
         Ok(Self {
             ecr: aws_sdk_ecr::Client::new(&aws),
             sfn: aws_sdk_sfn::Client::new(&aws),

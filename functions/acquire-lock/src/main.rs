@@ -4,5 +4,5 @@ mod handler;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    shared::lambda::serve(handler::Context::from_env().await, handler::handle).await
+    shared::lambda::serve(handler::Context::from_env(), handler::handle).await
 }

@@ -33,8 +33,8 @@ struct ConnectionString {
 }
 
 impl Context {
-    pub async fn from_env() -> Result<Self, Error> {
-        let aws = aws::config().await;
+    pub fn from_env() -> Result<Self, Error> {
+        let aws = aws::config();
         // Lightsail's create call has no client token: a retry inside the SDK could create two deployments. The
         // state machine retries instead, and the next try looks for what the first one did.
         let once =

@@ -10,8 +10,8 @@ pub struct Context {
 }
 
 impl Context {
-    pub async fn from_env() -> Result<Self, Error> {
-        let aws = aws::config().await;
+    pub fn from_env() -> Result<Self, Error> {
+        let aws = aws::config();
         Ok(Self {
             sns: aws_sdk_sns::Client::new(&aws),
             records: Records::from_env(&aws)?,

@@ -19,9 +19,9 @@ pub struct Context {
 }
 
 impl Context {
-    pub async fn from_env() -> Result<Self, Error> {
+    pub fn from_env() -> Result<Self, Error> {
         Ok(Self {
-            lightsail: Client::new(&aws::config().await),
+            lightsail: Client::new(&aws::config()),
             container: config::required("CONTAINER_NAME")?,
         })
     }

@@ -17,8 +17,8 @@ pub struct Context {
 }
 
 impl Context {
-    pub async fn from_env() -> Result<Self, Error> {
-        let aws = aws::config().await;
+    pub fn from_env() -> Result<Self, Error> {
+        let aws = aws::config();
         Ok(Self { ecr: aws_sdk_ecr::Client::new(&aws), lightsail: aws_sdk_lightsail::Client::new(&aws) })
     }
 }

@@ -24,8 +24,8 @@ pub struct Context {
 
 impl Context {
     /// Wrong settings are kept as a fact: they must not make an install fail.
-    pub async fn from_env() -> Self {
-        let aws = aws::config().await;
+    pub fn from_env() -> Self {
+        let aws = aws::config();
         Self {
             settings: Settings::from_env(),
             planetscale: PlanetScale::new(config::optional("PLANETSCALE_API_URL")),

@@ -6,5 +6,5 @@ mod settings;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    shared::lambda::serve(Ok(handler::Context::from_env().await), handler::handle).await
+    shared::lambda::serve(Ok(handler::Context::from_env()), handler::handle).await
 }

@@ -4,5 +4,5 @@ mod handler;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    shared::lambda::serve(shared::planetscale::Connection::from_env().await, handler::handle).await
+    shared::lambda::serve(shared::planetscale::Connection::from_env(), handler::handle).await
 }

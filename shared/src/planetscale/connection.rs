@@ -19,10 +19,10 @@ impl Connection {
     ///
     /// # Errors
     /// [`Error::Misconfigured`] when the secret is not named.
-    pub async fn from_env() -> Result<Self, Error> {
+    pub fn from_env() -> Result<Self, Error> {
         Ok(Self {
             planetscale: PlanetScale::new(config::optional("PLANETSCALE_API_URL")),
-            secrets: Client::new(&aws::config().await),
+            secrets: Client::new(&aws::config()),
             secret_arn: config::required("PLANETSCALE_SECRET_ARN")?,
         })
     }

@@ -87,6 +87,8 @@ def _kill(name: str) -> int:
         for process, in_use in processes:
             if process is not None and process.poll() is None:
                 os.kill(process.pid, signal.SIGKILL)
+                # Until it is gone, it may be taken for one that can be called.
+                process.wait()
                 at_work += bool(in_use)
         _played["killed at work"] += at_work
         return at_work
