@@ -43,8 +43,8 @@ releases: tools emulators ## Run the tests of the local AWS, and whole releases 
 PYTEST = $(TOOLS)/python -m pytest $(if $(CI),--reruns 1 -rR)
 
 # The last of them compares the roles with what the others called.
-ROLES := $(patsubst %,tests/releases/test_%.py,buildspec events outcomes permissions preflight unused_permissions)
-STATES := $(patsubst %,tests/releases/test_%.py,function_faults races redrive states time)
+ROLES := $(patsubst %,tests/releases/test_%.py,buildspec events outcomes permissions preflight service_states unused_permissions)
+STATES := $(patsubst %,tests/releases/test_%.py,function_faults last_call races redrive states time)
 
 releases-roles:
 	$(PYTEST) $(ROLES)

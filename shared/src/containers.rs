@@ -13,6 +13,59 @@ use crate::text;
 /// Lightsail's create call has no client token.
 pub const RELEASE_MARKER: &str = "RELEASE_EXECUTION";
 
+/// What a release can do with a container service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// It takes a deployment, or is in a state that Lightsail's model does not list: then Lightsail itself decides.
+    Ready,
+    /// It takes no deployment for now; its state in Lightsail's words.
+    Busy(String),
+    /// It runs nothing until a person enables it.
+    Disabled,
+    /// It is being deleted.
+    Deleting,
+    /// There is no such service.
+    Gone,
+}
+
+impl Condition {
+    /// The condition of a service in `state`.
+    ///
+    /// One that is `UPDATING` may be on its way into or out of being disabled, so it counts as busy until it is there.
+    pub fn of(state: &str, is_disabled: bool) -> Self {
+        match state {
+            "DELETING" => Self::Deleting,
+            "PENDING" | "UPDATING" | "DEPLOYING" => Self::Busy(state.to_owned()),
+            _ if is_disabled || state == "DISABLED" => Self::Disabled,
+            _ => Self::Ready,
+        }
+    }
+
+    /// Why nothing of the service `name` serves, if so, and what to do.
+    pub fn down(&self, name: &str) -> Option<String> {
+        match self {
+            Self::Ready | Self::Busy(_) => None,
+            Self::Disabled => {
+                Some(format!("The container service {name} is disabled. Enable it, then release again."))
+            }
+            Self::Deleting => Some(format!(
+                "The container service {name} is being deleted. Deploy the stack again, or name an existing service."
+            )),
+            Self::Gone => Some(format!(
+                "The container service {name} does not exist. Deploy the stack again, or name an existing service."
+            )),
+        }
+    }
+
+    /// Whether the service never runs again what it ran.
+    pub fn is_for_good(&self) -> bool {
+        match self {
+            Self::Deleting | Self::Gone => true,
+            Self::Ready | Self::Busy(_) | Self::Disabled => false,
+        }
+    }
+}
+
 /// A deployment of a container service, in Lightsail's own terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceDeployment {
@@ -93,6 +146,11 @@ pub enum Progress {
         /// What was found.
         because: String,
     },
+    /// The service was disabled: nothing serves, and what runs when it is enabled again is not known.
+    Disabled {
+        /// What was found, and what to do.
+        because: String,
+    },
     /// Look again.
     Wait {
         /// Seconds until the next look.
@@ -142,6 +200,26 @@ pub fn progress(
     }
 }
 
+/// What `step` comes to when the whole `service` is in `condition`.
+///
+/// # Errors
+/// [`Error::ServiceDown`] when the service never runs again what it ran.
+pub fn in_service(step: Progress, condition: &Condition, service: &str) -> Result<Progress, Error> {
+    let Some(down) = condition.down(service) else { return Ok(step) };
+    if condition.is_for_good() {
+        return Err(Error::ServiceDown(down));
+    }
+    Ok(match step {
+        // It does not start, whatever becomes of the service.
+        Progress::Failed { because } => Progress::Failed { because: format!("{because} {down}") },
+        Progress::Replaced { because } => Progress::Replaced { because: format!("{because} {down}") },
+        Progress::Active { .. }
+        | Progress::Disabled { .. }
+        | Progress::Wait { .. }
+        | Progress::TimedOut { .. } => Progress::Disabled { because: down },
+    })
+}
+
 /// The lines of a container's log from where deployment `version` begins; all of them when that is not seen.
 ///
 /// The log has no filter for the deployment. Lightsail's own lines, such as `[deployment:4] Took too long`, were seen
@@ -170,11 +248,6 @@ pub fn is_busy_message(message: &str) -> bool {
     ["Please wait for it to complete", "Please try again in a few minutes", "transition state"]
         .iter()
         .any(|words| message.contains(words))
-}
-
-/// Whether `state` of a container service is one in which Lightsail refuses a deployment for now.
-pub fn is_busy_state(state: &str) -> bool {
-    matches!(state, "PENDING" | "UPDATING" | "DEPLOYING")
 }
 
 /// The environment of the container: the variables of the parameter, the connection string, and the marker.
@@ -271,7 +344,60 @@ mod tests {
             assert!(is_busy_message(now), "{now}");
         }
         assert!(!is_busy_message("Container name \"a_b\" does not match pattern"));
-        assert!(is_busy_state("UPDATING") && !is_busy_state("RUNNING") && !is_busy_state("DISABLED"));
+    }
+
+    #[test]
+    fn what_a_deployment_comes_to_depends_on_its_service() {
+        let because = || String::from("It is so.");
+        let waits = Progress::Wait { seconds: 5, because: because() };
+        let failed = Progress::Failed { because: because() };
+        for condition in [Condition::Ready, Condition::Busy("UPDATING".into())] {
+            assert_eq!(in_service(waits.clone(), &condition, "app"), Ok(waits.clone()));
+        }
+        let may_start =
+            [waits, Progress::Active { because: because() }, Progress::TimedOut { because: because() }];
+        for step in may_start {
+            let step = in_service(step, &Condition::Disabled, "app");
+            assert!(
+                matches!(step, Ok(Progress::Disabled { because }) if because.contains("app is disabled"))
+            );
+        }
+        assert!(matches!(
+            in_service(failed.clone(), &Condition::Disabled, "app"),
+            Ok(Progress::Failed { because }) if because.starts_with("It is so. The container service app is disabled")
+        ));
+        for condition in [Condition::Deleting, Condition::Gone] {
+            let step = in_service(failed.clone(), &condition, "app");
+            assert!(matches!(step, Err(Error::ServiceDown(_))));
+        }
+    }
+
+    #[test]
+    fn a_service_in_each_of_lightsails_states_is_ready_busy_or_down() {
+        let busy = |state: &str| Condition::Busy(state.into());
+        for (state, is_disabled, expected) in [
+            ("PENDING", false, busy("PENDING")),
+            ("UPDATING", false, busy("UPDATING")),
+            ("UPDATING", true, busy("UPDATING")),
+            ("DEPLOYING", false, busy("DEPLOYING")),
+            ("READY", false, Condition::Ready),
+            ("RUNNING", false, Condition::Ready),
+            ("RUNNING", true, Condition::Disabled),
+            ("DISABLED", true, Condition::Disabled),
+            ("DISABLED", false, Condition::Disabled),
+            ("DELETING", false, Condition::Deleting),
+            ("DELETING", true, Condition::Deleting),
+            ("NEW", false, Condition::Ready),
+            ("", false, Condition::Ready),
+        ] {
+            let found = Condition::of(state, is_disabled);
+            assert_eq!(found, expected, "{state}, disabled: {is_disabled}");
+            let is_down = matches!(expected, Condition::Disabled | Condition::Deleting | Condition::Gone);
+            assert_eq!(found.down("app").is_some(), is_down, "{state}");
+        }
+        assert!(Condition::Gone.down("app").unwrap().contains("app does not exist"));
+        assert!(Condition::Gone.is_for_good() && Condition::Deleting.is_for_good());
+        assert!(!Condition::Disabled.is_for_good() && !Condition::Ready.is_for_good());
     }
 
     #[test]

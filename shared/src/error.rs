@@ -28,6 +28,9 @@ pub enum Error {
     /// Lightsail or ECR refuse the deployment, for good; nothing was deployed.
     #[error("{0}")]
     ContainersRefused(String),
+    /// The container service itself is disabled, being deleted or gone: nothing serves.
+    #[error("{0}")]
+    ServiceDown(String),
     /// The execution was redriven, and has to take the environment's lock again before it changes anything.
     #[error("{0}")]
     Redriven(String),
@@ -38,13 +41,14 @@ pub enum Error {
 
 impl Error {
     /// Every name that [`Error::name`] can return.
-    pub const NAMES: [&str; 8] = [
+    pub const NAMES: [&str; 9] = [
         "Retryable",
         "RateLimited",
         "Misconfigured",
         "SchemaRefused",
         "RevertRefused",
         "ContainersRefused",
+        "ServiceDown",
         "Redriven",
         "Unexpected",
     ];
@@ -58,6 +62,7 @@ impl Error {
             Self::SchemaRefused(_) => "SchemaRefused",
             Self::RevertRefused(_) => "RevertRefused",
             Self::ContainersRefused(_) => "ContainersRefused",
+            Self::ServiceDown(_) => "ServiceDown",
             Self::Redriven(_) => "Redriven",
             Self::Unexpected(_) => "Unexpected",
         }

@@ -25,6 +25,8 @@ pub mod custom_resource;
 pub mod executions;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "lightsail")]
+pub mod lightsail;
 #[cfg(feature = "records")]
 pub mod records;
 #[cfg(feature = "registry")]

@@ -38,6 +38,9 @@ pub struct Holder {
     pub redrives: u64,
     /// The image it releases.
     pub digest: ImageDigest,
+    /// Whether the lock was not freed for it, and it has not waited yet until no call of a stopped execution can be at
+    /// work any more.
+    pub unsettled: bool,
 }
 
 impl Records {
@@ -49,38 +52,36 @@ impl Records {
         Ok(Self { client: Client::new(config), table: config::required("TABLE_NAME")? })
     }
 
-    /// Takes the lock for `me` if it is free, mine already, or held by `dead`, an execution that does not run any
-    /// more. Returns the holder when it is somebody else.
+    /// Takes the lock for `me` if it still is as it was `found`. Returns whether it did.
     ///
-    /// `dead` includes how often it was redriven: one that is redriven while its lock is being taken over, and takes
-    /// the lock again, keeps it.
+    /// What is compared includes how often the holder was redriven: one that is redriven while its lock is being taken
+    /// over, and takes the lock again, keeps it.
     ///
     /// # Errors
     /// As [`aws::failed`] says; so for every call here.
-    pub async fn take_lock(&self, me: &Holder, dead: Option<&Holder>) -> Result<Option<Holder>, Error> {
-        let dead = dead.unwrap_or(me);
-        let put = self
-            .put_lock(me)
-            .condition_expression(
-                "attribute_not_exists(holder) OR holder = :me OR (holder = :dead AND redrives = :redrives)",
-            )
-            .expression_attribute_values(":dead", text(&dead.execution))
-            .expression_attribute_values(":redrives", number(dead.redrives));
-        if self.put_if(put).await? {
-            return Ok(None);
+    pub async fn take_lock(&self, me: &Holder, found: Option<&Holder>) -> Result<bool, Error> {
+        let mut put = self
+            .put("lock", "lock")
+            .item("holder", text(&me.execution))
+            .item("redrives", number(me.redrives))
+            .item("digest", text(me.digest.as_str()));
+        if me.unsettled {
+            put = put.item("unsettled", AttributeValue::Bool(true));
         }
-        self.holder().await?.map_or_else(
-            || Err(Error::Retryable("The lock was freed while it was being taken.".into())),
-            |holder| Ok(Some(holder)),
-        )
-    }
-
-    /// Takes the lock again for `me`, a redriven execution, if no other took it over. Returns whether it is mine.
-    ///
-    /// # Errors
-    /// See [`Self::take_lock`].
-    pub async fn retake_lock(&self, me: &Holder) -> Result<bool, Error> {
-        self.put_if(self.put_lock(me).condition_expression("holder = :me")).await
+        put = match found {
+            None => put.condition_expression("attribute_not_exists(holder)"),
+            Some(found) => put
+                .condition_expression("holder = :found AND redrives = :redrives")
+                .expression_attribute_values(":found", text(&found.execution))
+                .expression_attribute_values(":redrives", number(found.redrives)),
+        };
+        match put.send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(service) if service.is_conditional_check_failed_exception() => Ok(false),
+                _ => Err(self.failed("PutItem", &error)),
+            },
+        }
     }
 
     /// The release that holds the lock.
@@ -93,10 +94,12 @@ impl Records {
             execution: field(&item, "holder")?,
             redrives: parsed(&item, "redrives")?,
             digest: parsed(&item, "digest")?,
+            unsettled: item.contains_key("unsettled"),
         }))
     }
 
-    /// Frees the lock if `execution` holds it.
+    /// Frees the lock if `execution` holds it and it is settled. An unsettled one is left to the next release, which
+    /// takes it over and waits.
     ///
     /// # Errors
     /// See [`Self::take_lock`].
@@ -107,7 +110,7 @@ impl Records {
             .table_name(&self.table)
             .key("kind", text("lock"))
             .key("id", text("lock"))
-            .condition_expression("holder = :me")
+            .condition_expression("holder = :me AND attribute_not_exists(unsettled)")
             .expression_attribute_values(":me", text(execution));
         match delete.send().await {
             Ok(_) => Ok(()),
@@ -175,25 +178,6 @@ impl Records {
             .item("report", text(&json));
         put.send().await.map_err(|error| self.failed("PutItem", &error))?;
         Ok(())
-    }
-
-    fn put_lock(&self, me: &Holder) -> PutItemFluentBuilder {
-        self.put("lock", "lock")
-            .item("holder", text(&me.execution))
-            .item("redrives", number(me.redrives))
-            .item("digest", text(me.digest.as_str()))
-            .expression_attribute_values(":me", text(&me.execution))
-    }
-
-    /// Puts an item. Returns whether its condition held.
-    async fn put_if(&self, put: PutItemFluentBuilder) -> Result<bool, Error> {
-        match put.send().await {
-            Ok(_) => Ok(true),
-            Err(error) => match error.as_service_error() {
-                Some(service) if service.is_conditional_check_failed_exception() => Ok(false),
-                _ => Err(self.failed("PutItem", &error)),
-            },
-        }
     }
 
     fn put(&self, kind: &str, id: &str) -> PutItemFluentBuilder {

@@ -38,6 +38,9 @@ pub struct Ending {
     /// Its deployment, if there was one.
     #[serde(default)]
     pub deployment: Option<DeploymentReport>,
+    /// Whether the container service itself is disabled or gone, so that nothing serves.
+    #[serde(default)]
+    pub service_down: bool,
 }
 
 /// What became of the base branch's schema in a release.
@@ -191,6 +194,18 @@ fn what_happened(ending: &Ending) -> String {
             "PlanetScale could not apply the schema change; the new containers serve."
         }
         Outcome::SchemaFailed => "PlanetScale could not apply the schema change; the old containers serve.",
+        Outcome::ContainersFailed if ending.service_down => match ending.schema {
+            SchemaChange::None => {
+                "The container service is down and nothing serves; the schema was not changed."
+            }
+            _ => "The container service is down and nothing serves; the schema change was kept.",
+        },
+        Outcome::SchemaReverted if ending.service_down => {
+            "The container service is down and nothing serves; the schema is back as it was."
+        }
+        Outcome::RevertRefused if ending.service_down => {
+            "The container service is down and nothing serves; the schema could not go back."
+        }
         Outcome::ContainersFailed => match ending.schema {
             SchemaChange::None => {
                 "The new containers failed; the old ones still serve, and the schema was not changed."
@@ -231,6 +246,10 @@ fn what_to_do(ending: &Ending) -> String {
             format!(
                 "Look at {request}, clear the failure there so that the deploy queue is free, then release again."
             )
+        }
+        Outcome::ContainersFailed | Outcome::SchemaReverted | Outcome::RevertRefused if ending.service_down => {
+            "Bring the container service back as the reason says, then invoke start-release with {} to release the same image again."
+                .into()
         }
         Outcome::ContainersFailed => match (ending.schema, ending.release.policy.on_container_failure) {
             (SchemaChange::Revertible, OnContainerFailure::KeepSchema) => {
@@ -277,6 +296,7 @@ mod tests {
             order: None,
             schema: SchemaChange::None,
             deployment: None,
+            service_down: false,
         }
     }
 
@@ -312,6 +332,22 @@ mod tests {
             let applied = Ending { schema: SchemaChange::Revertible, ..ending(outcome) };
             assert!(told(&applied).ends_with("The schema change is applied."), "{outcome}");
             assert!(!told(&ending(outcome)).contains("applied"), "{outcome}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_told_to_serve_when_the_service_is_down() {
+        for outcome in [Outcome::ContainersFailed, Outcome::SchemaReverted, Outcome::RevertRefused] {
+            for schema in [SchemaChange::None, SchemaChange::Revertible, SchemaChange::Permanent] {
+                let told = |service_down| {
+                    let ending = Ending { service_down, schema, ..ending(outcome) };
+                    report(&ending, DateTime::UNIX_EPOCH)
+                };
+                assert!(told(false).what_happened.contains("still serve"), "{outcome}");
+                assert!(told(true).what_happened.contains("nothing serves"), "{outcome}");
+                assert!(!told(true).what_happened.contains("still serve"), "{outcome}");
+                assert!(told(true).what_to_do.contains("Bring the container service back"), "{outcome}");
+            }
         }
     }
 

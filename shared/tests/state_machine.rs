@@ -145,6 +145,13 @@ fn a_function_is_stopped_by_lambda_before_its_state_times_out() {
 }
 
 #[test]
+fn a_last_call_is_waited_for_as_long_as_any_task_can_take() {
+    for (name, state) in function_states() {
+        assert_eq!(state["TimeoutSeconds"], shared::lock::LAST_CALL, "{name}");
+    }
+}
+
+#[test]
 fn every_function_state_is_retried_alike_and_catches_everything() {
     let all = function_states();
     let retry = list(&all["AcquireLock"], "Retry");

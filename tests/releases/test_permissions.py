@@ -45,6 +45,7 @@ RELEASES = [
     Missing("CreateContainerDeploymentRole", "lightsail:GetContainerServiceDeployments", "with a change", "SchemaReverted"),
     Missing("CreateContainerDeploymentRole", SECRET, "with a change", "SchemaReverted"),
     Missing("GetContainerDeploymentRole", "lightsail:GetContainerServiceDeployments", "with a change", "ReleaseError"),
+    Missing("GetContainerDeploymentRole", "lightsail:GetContainerServices", "with a change", "ReleaseError"),
     Missing("GetContainerDeploymentRole", "lightsail:GetContainerLog", "containers that fail", "SchemaReverted"),
     Missing("RevertDeployRequestRole", SECRET, "containers that fail", "RevertRefused"),
     Missing("FinishReleaseRole", "dynamodb:GetItem", "without a change", "ReleaseError"),

@@ -1,5 +1,5 @@
 use serde::Deserialize;
-use shared::lock::{Turn, lost, superseded, wait_for};
+use shared::lock::{Claim, Tenure, Turn, lost, settle, superseded, wait_for};
 use shared::records::{Holder, Records};
 use shared::release::{Execution, Release};
 use shared::start::HolderState;
@@ -30,41 +30,82 @@ pub struct Input {
     redrives: u64,
     /// Whether it was redriven after it had the lock, and goes on only if nobody took it over.
     resumes: bool,
+    /// Whether it waited for the last call of a stopped execution, as it was told to.
+    settled: bool,
     waited: u64,
 }
 
+/// How many times to look at a lock that changes hands at the same moment.
+const LOOKS: u32 = 3;
+
 pub async fn handle(context: &Context, input: Input) -> Result<Turn, Error> {
-    let Input { release, execution, redrives, resumes, waited } = input;
-    let image = &release.image;
-    let me = Holder { execution: execution.arn, redrives, digest: image.digest.clone() };
-    if resumes {
-        return context.resume(&me).await;
+    let Input { release, execution, redrives, resumes, settled, waited } = input;
+    for _ in 0..LOOKS {
+        let found = context.records.holder().await?;
+        let found = found.as_ref();
+        let (tenure, whose) = match found {
+            Some(holder) if holder.execution == execution.arn => {
+                (Tenure::Own { unsettled: holder.unsettled }, "this release")
+            }
+            _ if resumes => return Ok(lost(found.map(|holder| holder.execution.as_str()))),
+            _ => {
+                if let Some(because) = context.superseded(&release).await? {
+                    return Ok(Turn::Superseded { because });
+                }
+                match found {
+                    None => (Tenure::Free, ""),
+                    Some(holder) => (context.tenure(holder).await?, holder.execution.as_str()),
+                }
+            }
+        };
+        let unsettled = match tenure.claim(resumes, settled) {
+            Claim::Take { unsettled } => unsettled,
+            Claim::Leave => return Ok(wait_for(whose, waited, release.deadlines.turn)),
+        };
+        let me = Holder {
+            execution: execution.arn.clone(),
+            redrives,
+            digest: release.image.digest.clone(),
+            unsettled,
+        };
+        if !context.records.take_lock(&me, found).await? {
+            continue;
+        }
+        if unsettled {
+            return Ok(settle(whose));
+        }
+        // A release that resumes has touched something already, and ends what it began.
+        if !resumes
+            && tenure != Tenure::Free
+            && let Some(because) = context.superseded(&release).await?
+        {
+            return Ok(Turn::Superseded { because });
+        }
+        return Ok(Turn::Ours { because: ours(tenure).into() });
     }
-    let now = registry::tagged(&context.ecr, &image.repository, &image.moving_tag).await?;
-    let last = context.records.last().await?;
-    if let Some(because) = superseded(&release, now.as_ref().map(|found| &found.digest), last.as_ref()) {
-        return Ok(Turn::Superseded { because });
-    }
-    let Some(holder) = context.records.take_lock(&me, None).await? else {
-        return Ok(Turn::Ours { because: "The environment was free.".into() });
-    };
-    if executions::state(&context.sfn, &holder.execution).await? == HolderState::Running {
-        return Ok(wait_for(&holder.execution, waited, release.deadlines.turn));
-    }
-    match context.records.take_lock(&me, Some(&holder)).await? {
-        None => Ok(Turn::Ours {
-            because: format!("Taken over from {}, which does not run any more.", holder.execution),
-        }),
-        Some(other) => Ok(wait_for(&other.execution, waited, release.deadlines.turn)),
+    Err(Error::Retryable("The lock changed hands while it was being taken.".into()))
+}
+
+fn ours(tenure: Tenure) -> &'static str {
+    match tenure {
+        Tenure::Free => "The environment was free.",
+        Tenure::Own { .. } | Tenure::Running | Tenure::Ended => "The environment is this release's.",
     }
 }
 
 impl Context {
-    async fn resume(&self, me: &Holder) -> Result<Turn, Error> {
-        if self.records.retake_lock(me).await? {
-            return Ok(Turn::Ours { because: "The environment is still this release's.".into() });
-        }
-        let holder = self.records.holder().await?;
-        Ok(lost(holder.as_ref().map(|holder| holder.execution.as_str())))
+    async fn superseded(&self, release: &Release) -> Result<Option<String>, Error> {
+        let image = &release.image;
+        let now = registry::tagged(&self.ecr, &image.repository, &image.moving_tag).await?;
+        let last = self.records.last().await?;
+        Ok(superseded(release, now.as_ref().map(|found| &found.digest), last.as_ref()))
+    }
+
+    /// How the lock of another execution stands.
+    async fn tenure(&self, holder: &Holder) -> Result<Tenure, Error> {
+        Ok(match executions::state(&self.sfn, &holder.execution).await? {
+            HolderState::Running => Tenure::Running,
+            HolderState::Stopped | HolderState::Ended => Tenure::Ended,
+        })
     }
 }

@@ -1,4 +1,3 @@
-use aws_sdk_lightsail::config::retry::RetryConfig;
 use aws_sdk_lightsail::error::SdkError;
 use aws_sdk_lightsail::operation::create_container_service_deployment::CreateContainerServiceDeploymentError;
 use aws_sdk_lightsail::types::{
@@ -8,11 +7,11 @@ use aws_sdk_lightsail::types::{
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use shared::containers::{
-    Creation, DeploymentReport, RELEASE_MARKER, busy, environment, is_busy_message, is_busy_state,
+    Condition, Creation, DeploymentReport, RELEASE_MARKER, busy, environment, is_busy_message,
 };
 use shared::image::{ReferenceStyle, TagList};
 use shared::release::{Execution, Release};
-use shared::{Error, aws, config, registry, secrets};
+use shared::{Error, aws, config, lightsail, registry, secrets};
 
 pub struct Context {
     lightsail: aws_sdk_lightsail::Client,
@@ -35,10 +34,6 @@ struct ConnectionString {
 impl Context {
     pub fn from_env() -> Result<Self, Error> {
         let aws = aws::config();
-        // Lightsail's create call has no client token: a retry inside the SDK could create two deployments. The
-        // state machine retries instead, and the next try looks for what the first one did.
-        let once =
-            aws_sdk_lightsail::config::Builder::from(&aws).retry_config(RetryConfig::disabled()).build();
         let connection_string = match config::optional("CONNECTION_STRING_SECRET_ARN") {
             Some(secret_arn) => Some(ConnectionString {
                 variable: config::required("CONNECTION_STRING_VARIABLE")?,
@@ -47,7 +42,7 @@ impl Context {
             None => None,
         };
         Ok(Self {
-            lightsail: aws_sdk_lightsail::Client::from_conf(once),
+            lightsail: lightsail::client_without_retries(&aws),
             ecr: aws_sdk_ecr::Client::new(&aws),
             secrets: aws_sdk_secretsmanager::Client::new(&aws),
             container: config::required("CONTAINER_NAME")?,
@@ -72,20 +67,23 @@ pub async fn handle(
     context: &Context,
     Input { release, execution, waited }: Input,
 ) -> Result<Creation, Error> {
-    let service = context.service(&release.service).await?;
-    if let Some(ours) = context.created_before(&release.service, &execution.name).await? {
-        return Ok(Creation::Created { deployment: report(&service, &ours)? });
+    let name = &release.service;
+    let found = lightsail::service(&context.lightsail, name).await?;
+    let condition = lightsail::condition(found.as_ref());
+    let (Some(service), Some(deployments)) = (found, lightsail::deployments(&context.lightsail, name).await?)
+    else {
+        return Err(down(&Condition::Gone, name));
+    };
+    if let Some(ours) = created_before(&deployments, &execution.name) {
+        return Ok(Creation::Created { deployment: report(&service, ours)? });
     }
-    let state = service.state().map_or("", |state| state.as_str());
-    if is_busy_state(state) {
-        let because = format!("The container service {} is {state}.", release.service);
-        return Ok(busy(&because, waited, release.deadlines.containers));
-    }
-    if service.is_disabled() == Some(true) || state == "DISABLED" {
-        return Err(Error::ContainersRefused(format!(
-            "The container service {} is disabled. Enable it, then release again.",
-            release.service
-        )));
+    match condition {
+        Condition::Ready => {}
+        Condition::Busy(state) => {
+            let because = format!("The container service {name} is {state}.");
+            return Ok(busy(&because, waited, release.deadlines.containers));
+        }
+        Condition::Disabled | Condition::Deleting | Condition::Gone => return Err(down(&condition, name)),
     }
     let image = context.reference(&release).await?;
     let container = context.container(image, &execution).await?;
@@ -103,47 +101,19 @@ pub async fn handle(
             let because = format!("Lightsail asks to wait: {}", aws::message(&error));
             Ok(busy(&because, waited, release.deadlines.containers))
         }
-        Err(error) => Err(refused(&release.service, &error)),
+        Err(error) => match refused(name, &error) {
+            // A person may have taken the service down since it was looked at.
+            Error::ContainersRefused(told) => {
+                let condition =
+                    lightsail::condition(lightsail::service(&context.lightsail, name).await?.as_ref());
+                Err(condition.down(name).map_or(Error::ContainersRefused(told), Error::ServiceDown))
+            }
+            other => Err(other),
+        },
     }
 }
 
 impl Context {
-    async fn service(&self, name: &str) -> Result<ContainerService, Error> {
-        let missing = || {
-            Error::ContainersRefused(format!(
-                "The container service {name} does not exist. Deploy the stack again, or name an existing service."
-            ))
-        };
-        match self.lightsail.get_container_services().service_name(name).send().await {
-            Ok(answer) => {
-                answer.container_services.and_then(|services| services.into_iter().next()).ok_or_else(missing)
-            }
-            Err(error) if aws::code(&error).as_deref() == Some("NotFoundException") => Err(missing()),
-            Err(error) => Err(aws::failed(&format!("lightsail:GetContainerServices of {name}"), &error)),
-        }
-    }
-
-    /// The deployment that an earlier try of this release created, its answer lost.
-    async fn created_before(
-        &self,
-        service: &str,
-        execution: &str,
-    ) -> Result<Option<ContainerServiceDeployment>, Error> {
-        let answer = self.lightsail.get_container_service_deployments().service_name(service).send().await;
-        let answer = answer.map_err(|error| {
-            aws::failed(&format!("lightsail:GetContainerServiceDeployments of {service}"), &error)
-        })?;
-        let ours = |deployment: &ContainerServiceDeployment| {
-            deployment.containers().is_some_and(|containers| {
-                containers.values().any(|container| {
-                    let marker = container.environment().and_then(|variables| variables.get(RELEASE_MARKER));
-                    marker.is_some_and(|name| name == execution)
-                })
-            })
-        };
-        Ok(answer.deployments.unwrap_or_default().into_iter().find(ours))
-    }
-
     /// The reference to deploy, checked just before: the immutable tag must still point at the release's digest.
     async fn reference(&self, release: &Release) -> Result<String, Error> {
         let image = &release.image;
@@ -200,6 +170,26 @@ impl Context {
             .await?;
         answer.container_service.ok_or_else(|| SdkError::construction_failure("an answer without a service"))
     }
+}
+
+/// Of `service`, which is down in one of the ways that `condition` can tell.
+fn down(condition: &Condition, service: &str) -> Error {
+    Error::ServiceDown(condition.down(service).unwrap_or_default())
+}
+
+/// The deployment that an earlier try of this release created, its answer lost.
+fn created_before<'a>(
+    deployments: &'a [ContainerServiceDeployment],
+    execution: &str,
+) -> Option<&'a ContainerServiceDeployment> {
+    deployments.iter().find(|deployment| {
+        deployment.containers().is_some_and(|containers| {
+            containers.values().any(|container| {
+                let marker = container.environment().and_then(|variables| variables.get(RELEASE_MARKER));
+                marker.is_some_and(|name| name == execution)
+            })
+        })
+    })
 }
 
 fn report(

@@ -1,7 +1,7 @@
 use chrono::Utc;
 use shared::records::Records;
 use shared::report::{Ending, Report, message, report, subject};
-use shared::{Error, aws, config};
+use shared::{Error, Outcome, aws, config};
 
 pub struct Context {
     sns: aws_sdk_sns::Client,
@@ -29,7 +29,10 @@ pub async fn handle(context: &Context, ending: Ending) -> Result<Report, Error> 
     context.records.write(execution, release, &report, notified).await?;
     let holder = context.records.holder().await?;
     if holder.is_some_and(|holder| holder.execution == execution.arn) {
-        context.records.write_last(&report).await?;
+        // One that steps aside while it holds the lock has released nothing.
+        if report.outcome != Outcome::Superseded {
+            context.records.write_last(&report).await?;
+        }
         context.records.free_lock(&execution.arn).await?;
     }
     if !notified {

@@ -2,9 +2,11 @@ use aws_sdk_lightsail::Client;
 use aws_sdk_lightsail::primitives::DateTime;
 use aws_sdk_lightsail::types::ContainerServiceDeployment;
 use serde::{Deserialize, Serialize};
-use shared::containers::{Progress, ServiceDeployment, ServiceDeploymentState, own_lines, progress};
+use shared::containers::{
+    Condition, Progress, ServiceDeployment, ServiceDeploymentState, in_service, own_lines, progress,
+};
 use shared::release::Release;
-use shared::{Error, aws, config, text};
+use shared::{Error, aws, config, lightsail, text};
 
 /// The most log lines of a failed deployment that are shown.
 const LOG_LINES: usize = 20;
@@ -35,6 +37,9 @@ pub struct Input {
 pub struct Output {
     #[serde(flatten)]
     step: Progress,
+    /// Whether nothing serves, not even the deployment before.
+    #[serde(rename = "serviceDown")]
+    service_down: bool,
     /// The container's last words, when it failed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     log: Vec<String>,
@@ -42,18 +47,19 @@ pub struct Output {
 
 pub async fn handle(context: &Context, Input { release, version, waited }: Input) -> Result<Output, Error> {
     let service = &release.service;
-    let answer = context.lightsail.get_container_service_deployments().service_name(service).send().await;
-    let answer = answer.map_err(|error| match aws::code(&error).as_deref() {
-        Some("NotFoundException") => {
-            Error::ContainersRefused(format!("The container service {service} does not exist any more."))
-        }
-        _ => aws::failed(&format!("lightsail:GetContainerServiceDeployments of {service}"), &error),
-    })?;
-    let deployments: Vec<_> = answer.deployments().iter().filter_map(known).collect();
-    let mut step = progress(service, version, &deployments, waited, release.deadlines.containers);
+    let found = lightsail::deployments(&context.lightsail, service).await?;
+    let condition = match &found {
+        Some(_) => lightsail::condition(lightsail::service(&context.lightsail, service).await?.as_ref()),
+        None => Condition::Gone,
+    };
+    let deployments = found.unwrap_or_default();
+    let known: Vec<_> = deployments.iter().filter_map(known).collect();
+    let step = progress(service, version, &known, waited, release.deadlines.containers);
+    let mut step = in_service(step, &condition, service)?;
+    let service_down = condition.down(service).is_some();
     let mut log = Vec::new();
     if let Progress::Failed { because } = &mut step {
-        let created = answer.deployments().iter().find(|deployment| deployment.version() == Some(version));
+        let created = deployments.iter().find(|deployment| deployment.version() == Some(version));
         log = context
             .last_words(service, version, created.and_then(|deployment| deployment.created_at()))
             .await;
@@ -64,7 +70,7 @@ pub async fn handle(context: &Context, Input { release, version, waited }: Input
             ));
         }
     }
-    Ok(Output { step, log })
+    Ok(Output { step, service_down, log })
 }
 
 impl Context {

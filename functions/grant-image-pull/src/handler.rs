@@ -83,6 +83,8 @@ impl Context {
                 .first()
                 .and_then(|service| service.private_registry_access())
                 .and_then(|access| access.ecr_image_puller_role());
+            // A role that is not active any more may still show its ARN.
+            let role = role.filter(|role| role.is_active() != Some(false));
             match role.and_then(|role| role.principal_arn()).filter(|arn| !arn.is_empty()) {
                 Some(arn) => return Ok(arn.to_owned()),
                 None => tokio::time::sleep(pause).await,
