@@ -163,8 +163,57 @@ def _(step: plan.Stop, site: Site) -> str:
     client = site.aws.client("stepfunctions")
     client.stop_execution(executionArn=running[0])
     if client.describe_execution(executionArn=running[0])["status"] == "ABORTED":
-        site.stopped.add(running[0].rsplit(":", 1)[1])
+        site.stopped.append(running[0].rsplit(":", 1)[1])
     return running[0]
+
+
+@_do.register
+def _(step: plan.Redrive, site: Site) -> str:
+    if not site.stopped:
+        return "nothing was stopped"
+    arn = f"{site.machine.replace(':stateMachine:', ':execution:')}:{site.stopped[-1]}"
+    client = site.aws.client("stepfunctions")
+    if client.describe_execution(executionArn=arn)["status"] != "ABORTED":
+        return "it went on already"
+    site.redriven.append(site.stopped[-1])
+    client.redrive_execution(executionArn=arn)
+    return arn
+
+
+@_do.register
+def _(step: plan.RotateToken, site: Site) -> None:
+    old = site.token["id"]
+    site.rotations += 1
+    site.grant_token()
+    time.sleep(step.milliseconds / 1000)
+    site.api.delete(f"/_control/tokens/{old}")
+
+
+@_do.register
+def _(step: plan.Rescale, site: Site) -> str | None:
+    return update_service(site, scale=step.scale)
+
+
+@_do.register
+def _(step: plan.Disable, site: Site) -> str | None:
+    return update_service(site, isDisabled=step.disabled)
+
+
+def update_service(site: Site, **change: object) -> str | None:
+    """A person's update of the container service, tried until Lightsail, which is busy with a deployment, takes it."""
+    refusals: list[str] = []
+
+    def taken() -> bool:
+        try:
+            request = {"serviceName": site.service, **change}
+            site.aws.lightsail.post("/_control/act/UpdateContainerService", request)
+        except RequestFailed as error:
+            refusals.append(str(error))
+            return False
+        return True
+
+    # A deployment that hangs keeps it busy until its script, which waits here, goes on.
+    return None if until(taken, 20) else f"refused: {refusals[-1]}"
 
 
 @_do.register

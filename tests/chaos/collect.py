@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from chaos import plan
-from chaos.facts import Deployment, Environment, Execution, Push, SchemaChange, Write
+from chaos.facts import STOPPED, Deployment, Environment, Execution, Push, SchemaChange, Write
 from chaos.site import SECRETS, Site
 
 _MARKER = "RELEASE_EXECUTION"
@@ -37,7 +37,7 @@ def collect(site: Site) -> Environment:
     place.executions = [_execution(e, histories[e["name"]]) for e in site.environment.executions()]
     place.executions.sort(key=lambda execution: execution.started)
     place.finish_disturbed = {name for name, events in histories.items() if _failed(events, "FinishRelease")}
-    place.stopped_by_hand = site.stopped
+    place.stopped_by_hand, place.redriven = set(site.stopped), set(site.redriven)
     place.deployments, place.serving = _deployments(site)
     if site.planetscale:
         place.writes = list(_writes(site))
@@ -64,11 +64,15 @@ def faults_played(sites: list[Site]) -> Counter[str]:
     for request in aws.lightsail.get("/_control/requests"):
         if fault := request.get("fault"):
             played[f"Lightsail: {fault}"] += 1
+        if request.get("person") and request["status"] == 200:
+            played["people: container services changed"] += 1
     for error, count in aws.control.post("/_local/function-faults", {"show": True})["played"].items():
         if count:
             played[f"functions: {error}"] += count
     for site in sites:
         played["people: releases stopped"] += len(site.stopped)
+        played["people: releases redriven"] += len(site.redriven)
+        played["people: tokens replaced"] += site.rotations
         lost = Counter(push["event"] for push in site.pushes)
         for how in ("twice", "late", "never"):
             played[f"events: {how}"] += lost[how]
@@ -98,9 +102,10 @@ def _name(site: Site, push: dict[str, Any]) -> str | None:
 
 def _execution(execution: dict[str, Any], events: list[dict[str, Any]]) -> Execution:
     entered = [
-        (event["stateEnteredEventDetails"]["name"], event["timestamp"].astimezone(timezone.utc))
+        (name, event["timestamp"].astimezone(timezone.utc))
         for event in events
-        if "stateEnteredEventDetails" in event
+        for name in [STOPPED if event["type"] == "ExecutionAborted" else _entered(event)]
+        if name
     ]
     stopped = execution.get("stopDate")
     return Execution(
@@ -110,6 +115,10 @@ def _execution(execution: dict[str, Any], events: list[dict[str, Any]]) -> Execu
         stopped=stopped.astimezone(timezone.utc) if stopped else None,
         states=entered,
     )
+
+
+def _entered(event: dict[str, Any]) -> str:
+    return event.get("stateEnteredEventDetails", {}).get("name", "")
 
 
 def _failed(events: list[dict[str, Any]], state: str) -> bool:

@@ -21,6 +21,20 @@ class Push:
     execution: str | None = None
 
 
+# Among the states of an execution: it was stopped here.
+STOPPED = "(stopped)"
+
+
+@dataclass(frozen=True)
+class Span:
+    """A time in which a release may write."""
+
+    begin: datetime
+    end: datetime | None = None
+    # Whether a person ended it, so that a call may still be at work.
+    stopped: bool = False
+
+
 @dataclass
 class Execution:
     """A release, by the history that Step Functions keeps."""
@@ -29,19 +43,27 @@ class Execution:
     status: str
     started: datetime
     stopped: datetime | None
-    # The states entered, in order, and when.
+    # The states entered, in order, and when; with REDRIVEN where it went on after it was stopped, and STOPPED there.
     states: list[tuple[str, datetime]]
 
     @property
     def end_state(self) -> str:
-        return self.states[-1][0] if self.states else ""
+        entered = [state for state, _ in self.states if state != STOPPED]
+        return entered[-1] if entered else ""
 
-    def worked(self) -> tuple[datetime, datetime | None] | None:
-        """From when to when it may write: after its turn came, until it began to finish."""
-        begin = next((at for state, at in self.states if state == "HasDatabase?"), None)
-        if begin is None:
-            return None
-        return begin, next((at for state, at in self.states if state == "FinishRelease"), self.stopped)
+    def worked(self) -> list[Span]:
+        """From when to when it may write: after its turn came, until it began to finish or was stopped.
+
+        One that was redriven writes again only after it took its lock again.
+        """
+        spans: list[Span] = []
+        for state, at in self.states:
+            if state in ("HasDatabase?", "WhereDidItStop?"):
+                if not spans or spans[-1].end:
+                    spans.append(Span(at))
+            elif state in ("FinishRelease", STOPPED) and spans and not spans[-1].end:
+                spans[-1] = Span(spans[-1].begin, at, state == STOPPED)
+        return spans
 
 
 @dataclass
@@ -97,6 +119,8 @@ class Environment:
     notified: dict[str, int] = field(default_factory=dict)
     # Executions that a person stopped, and those in whose history a call of `finish-release` failed.
     stopped_by_hand: set[str] = field(default_factory=set)
+    # Those of the stopped ones that were redriven.
+    redriven: set[str] = field(default_factory=set)
     finish_disturbed: set[str] = field(default_factory=set)
     # Where a secret was found.
     leaks: list[str] = field(default_factory=list)

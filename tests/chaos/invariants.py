@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from chaos.facts import Environment, Execution, Push
+from chaos.facts import Environment, Execution, Push, Span
 
 SUCCEEDED = frozenset({"Released", "Superseded"})
 FAILED = frozenset(
@@ -32,9 +32,9 @@ def every_execution_ended_in_a_named_outcome(place: Environment) -> Iterator[str
 
 
 def one_release_works_at_a_time(place: Environment) -> Iterator[str]:
-    working = sorted(_working(place), key=lambda pair: pair[1])
-    for (before, _, end), (after, begin, _) in zip(working, working[1:]):
-        if end is None or begin < end:
+    working = sorted(_working(place), key=lambda pair: pair[1].begin)
+    for (before, first), (after, second) in zip(working, working[1:]):
+        if first.end is None or second.begin < first.end:
             yield f"{after.name} began to work before {before.name} had finished"
 
 
@@ -42,12 +42,11 @@ def nobody_else_writes(place: Environment) -> Iterator[str]:
     """Every change that the emulators saw came from the release whose turn it was."""
     working = list(_working(place))
     for write in place.writes:
-        if not any(begin <= write.at and (end is None or write.at <= _last(release, end)) for release, begin, end in working):
+        if not any(_within(write.at, span) for _, span in working):
             yield f"{write.call} at {write.at} belongs to no release"
     for deployment in place.deployments:
-        own = [span for span in working if span[0].name == deployment.execution]
-        if not any(begin <= deployment.started and (end is None or deployment.started <= _last(release, end))
-                   for release, begin, end in own):
+        own = [span for release, span in working if release.name == deployment.execution]
+        if not any(_within(deployment.started, span) for span in own):
             yield f"deployment {deployment.version} of {deployment.execution} was started outside its turn"
 
 
@@ -94,7 +93,8 @@ def every_outcome_is_recorded_once(place: Environment) -> Iterator[str]:
 def every_outcome_is_told_once(place: Environment) -> Iterator[str]:
     """Once; where `finish-release` failed in between, it may have died between telling and noting it, and tell again.
 
-    One that a person stopped when it had told its outcome is told as cut short as well.
+    One that a person stopped when it had told its outcome is told as cut short as well, and one that was redriven is
+    told as cut short and then its outcome.
     Where it failed for good, the alarm for failed executions tells it, which the local AWS does not raise.
     """
     for execution in place.executions:
@@ -102,7 +102,8 @@ def every_outcome_is_told_once(place: Environment) -> Iterator[str]:
         stopped_late = execution.status == "ABORTED" and execution.end_state == "FinishRelease"
         disturbed = execution.name in place.finish_disturbed or stopped_late
         failed_for_good = disturbed and execution.end_state == "ReleaseError"
-        if (told < 1 and not failed_for_good) or (told > 1 and not disturbed):
+        again = disturbed or execution.name in place.redriven
+        if (told < 1 and not failed_for_good) or (told > 1 and not again):
             yield f"{execution.name} ended as {execution.end_state} and was told {told} times"
 
 
@@ -195,15 +196,14 @@ def broken(places: list[Environment]) -> list[str]:
     ]
 
 
-def _working(place: Environment) -> Iterator[tuple]:
-    for execution in place.executions:
-        if span := execution.worked():
-            yield execution, *span
+def _working(place: Environment) -> Iterator[tuple[Execution, Span]]:
+    yield from ((execution, span) for execution in place.executions for span in execution.worked())
 
 
-def _last(execution: Execution, end):
-    # The answer of the last call is in the history after the call's own time; a stopped one may go on.
-    return end + (LONGEST_CALL if execution.status == "ABORTED" else timedelta())
+def _within(moment: datetime, span: Span) -> bool:
+    # The answer of the last call is in the history after the call's own time; that of a stopped one may go on.
+    last = span.end and span.end + (LONGEST_CALL if span.stopped else timedelta())
+    return span.begin <= moment and (last is None or moment <= last)
 
 
 def _could_not_finish(place: Environment, execution: Execution) -> bool:

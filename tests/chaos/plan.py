@@ -122,6 +122,32 @@ class Stop(Step):
 
 
 @dataclass(frozen=True)
+class Redrive(Step):
+    """A person redrives the release that was stopped last, unless it went on already."""
+
+
+@dataclass(frozen=True)
+class RotateToken(Step):
+    """The database's service token is replaced: the secret gets a new one, and a moment later the old one is gone."""
+
+    milliseconds: int
+
+
+@dataclass(frozen=True)
+class Rescale(Step):
+    """A person changes the number of the container service's nodes, which keeps it busy for a while."""
+
+    scale: int
+
+
+@dataclass(frozen=True)
+class Disable(Step):
+    """A person disables the container service, or enables it again."""
+
+    disabled: bool
+
+
+@dataclass(frozen=True)
 class Person(Step):
     """A person acts on the open deploy request, if there is one soon."""
 
@@ -220,9 +246,12 @@ class _Author:
 
     def scene(self, room: int) -> Iterator[Step]:
         """One push or a few that belong together, with what goes wrong meanwhile."""
-        scenes: list[tuple[int, Any]] = [(5, self.single), (2, self.burst), (1, self.move_back), (1, self.hang)]
+        scenes: list[tuple[int, Any]] = [
+            *((5, self.single), (2, self.burst), (1, self.move_back), (1, self.hang)),
+            *((1, self.redrive), (0.5, self.rescale), (0.5, self.disable)),
+        ]
         if self.database:
-            scenes += [(1, self.drop), (1, self.failed_deploy)]
+            scenes += [(1, self.drop), (1, self.failed_deploy), (0.5, self.rotate)]
         weights, writers = zip(*scenes)
         yield from self.chance.choices(writers, weights)[0](room)
         if self.chance.random() < 0.5:
@@ -263,6 +292,43 @@ class _Author:
         yield push
         yield Pause(self.chance.randrange(1_000, 6_000))
         yield Resolve(push.image, self.chance.choice([HEALTHY, FAILS]))
+
+    def redrive(self, room: int) -> Iterator[Step]:
+        """A release is stopped and goes on, perhaps behind or beside a newer one."""
+        if self.database and self.chance.random() < 0.7:
+            yield self.add()
+        yield self.push(event="once")
+        yield Pause(self.chance.randrange(200, 2_500))
+        yield Stop()
+        if room > 1 and self.chance.random() < 0.4:
+            yield self.push()
+        yield Pause(self.chance.randrange(1_500))
+        yield Redrive()
+
+    def rescale(self, room: int) -> Iterator[Step]:
+        yield Rescale(self.chance.randrange(2, 5))
+        yield self.push()
+        yield Pause(self.chance.randrange(2_000))
+        yield Rescale(1)
+
+    def disable(self, room: int) -> Iterator[Step]:
+        if self.database and self.chance.random() < 0.5:
+            yield self.add()
+        before = self.chance.random() < 0.5
+        if before:
+            yield Disable(True)
+        yield self.push()
+        yield Pause(self.chance.randrange(3_000))
+        if not before:
+            yield Disable(True)
+            yield Pause(self.chance.randrange(1_000))
+        yield Disable(False)
+
+    def rotate(self, room: int) -> Iterator[Step]:
+        yield self.add()
+        yield self.push()
+        yield Pause(self.chance.randrange(1_500))
+        yield RotateToken(self.chance.choice([0, 500, 2_000]))
 
     def drop(self, room: int) -> Iterator[Step]:
         """A change that drops, alone or mixed with one that adds. Released alone, and taken back if it was refused."""
@@ -365,6 +431,8 @@ class _Author:
                 ("Lambda.ServiceException", True, False),
                 ("Runtime.ExitError", False, True),
                 ("Runtime.ExitError", True, True),
+                ("Runtime.OutOfMemory", False, True),
+                ("Runtime.OutOfMemory", True, True),
                 ("Sandbox.Timedout", True, False),
             ]
         )

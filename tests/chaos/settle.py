@@ -18,7 +18,7 @@ from harness.environment import FunctionError
 from harness.json_http import RequestFailed
 
 from chaos import plan
-from chaos.act import judge
+from chaos.act import judge, update_service
 from chaos.site import Site
 
 WINDOW_MS = 31 * 60 * 1000
@@ -84,10 +84,12 @@ def settle(site: Site) -> list[str]:
             judge(site, push["image"], plan.FAILS)
     if not site.quiet(240):
         return [f"{site.place.name}: {arn} still runs" for arn in site.running()]
+    if refused := update_service(site, isDisabled=False):
+        return [f"{site.place.name}: the container service cannot be enabled: {refused}"]
     _look(site)
     site.quiet(240)
     for _ in range(3):
-        if _last_outcome(site) not in AGAIN:
+        if not _says_to_release_again(site):
             break
         told = site.environment.invoke(site.function("start-release"), {})
         site.timeline.add(site.place.name, {"step": "ReleaseByHand", "went": told})
@@ -118,12 +120,12 @@ def _look(site: Site) -> None:
     site.timeline.add(site.place.name, {"step": "Look", "went": told})
 
 
-def _last_outcome(site: Site) -> str:
-    """The outcome of the newest release that did not step aside."""
+def _says_to_release_again(site: Site) -> bool:
+    """Whether the newest release that did not step aside tells a person to release again."""
     for execution in sorted(site.environment.executions(), key=lambda e: e["startDate"], reverse=True):
         if execution["status"] == "ABORTED":
-            return "ABORTED"
+            return True
         outcome = site.environment.end_state(execution["executionArn"])
         if outcome != "Superseded":
-            return outcome
-    return ""
+            return outcome in AGAIN or "is disabled" in str(site.environment.report(execution["executionArn"]))
+    return False

@@ -63,7 +63,11 @@ class Site:
     api: JsonApi
     timeline: Timeline
     pushes: list[dict[str, Any]] = field(default_factory=list)
-    stopped: set[str] = field(default_factory=set)
+    # The releases that people stopped, the last one last, and those of them that went on.
+    stopped: list[str] = field(default_factory=list)
+    redriven: list[str] = field(default_factory=list)
+    # How often its service token was replaced.
+    rotations: int = 0
     # Deliveries that are still to come.
     late: list[threading.Thread] = field(default_factory=list)
 
@@ -74,6 +78,20 @@ class Site:
     @property
     def service(self) -> str:
         return self.environment.stack_name
+
+    @property
+    def token(self) -> dict[str, str]:
+        """The service token of its database; the text of every one begins with that of the first."""
+        return {
+            "id": f"{TOKEN['id']}-{self.place.name}-{self.rotations}",
+            "token": f"{TOKEN['token']}-{self.place.name}-{self.rotations}",
+        }
+
+    def grant_token(self) -> None:
+        """Make the service token at PlanetScale, and fill the secret with it."""
+        told = {"token": self.token["token"], "organization": ORGANIZATION}
+        self.api.put(f"/_control/tokens/{self.token['id']}", told)
+        self.aws.put_secret(f"{APPLICATION}/{self.place.name}/planetscale", json.dumps(self.token))
 
     @property
     def machine(self) -> str:
@@ -122,7 +140,6 @@ def install_all(aws: LocalAws, plan: Plan, timeline: Timeline, show: Callable[[s
             aws.planetscale.put(path, {"schema": HOTELS, "branches": ["dev"]})
             aws.planetscale.put(f"{path}/branches/main", {"production": True, "safe_migrations": True})
             aws.planetscale.put(path, {"require_approval_for_deploy": place.requires_approval})
-    aws.planetscale.put(f"/_control/tokens/{TOKEN['id']}", {"token": TOKEN["token"], "organization": ORGANIZATION})
     return [_install(aws, plan, place, timeline, show) for place in plan.places]
 
 
@@ -151,8 +168,9 @@ def _install(
     environment = install(aws, "qa", parameters, stack_name=stack_name, show=show)
     secret = f"{APPLICATION}/{place.name}"
     aws.put_secret(f"{secret}/connection-string", f"mysql://emulated:{PASSWORD}@127.0.0.1/{place.name}")
-    if place.database:
-        aws.put_secret(f"{secret}/planetscale", json.dumps(TOKEN))
     environment.subscribe()
     planetscale = PlanetScale(aws, ORGANIZATION, place.database) if place.database else None
-    return Site(place, environment, planetscale, aws.planetscale, timeline)
+    site = Site(place, environment, planetscale, aws.planetscale, timeline)
+    if place.database:
+        site.grant_token()
+    return site

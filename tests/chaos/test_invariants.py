@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from chaos import invariants
-from chaos.facts import Deployment, Environment, Execution, Push, SchemaChange, Write
+from chaos.facts import STOPPED, Deployment, Environment, Execution, Push, SchemaChange, Write
 from chaos.invariants import INVARIANTS, broken
 
 
@@ -148,7 +148,7 @@ def test_every_invariant_is_seen_to_fail() -> None:
 def test_a_release_that_a_person_stopped_may_write_until_its_last_call_ends_and_is_not_recorded() -> None:
     place = good()
     stopped = place.executions[0]
-    stopped.status, stopped.stopped, stopped.states = "ABORTED", at(6), stopped.states[:2]
+    stopped.status, stopped.stopped, stopped.states = "ABORTED", at(6), [*stopped.states[:2], (STOPPED, at(6))]
     place.stopped_by_hand.add(stopped.name)
     place.recorded.pop(stopped.name)
     place.writes.append(Write(at(9), "POST deploy"))
@@ -157,6 +157,37 @@ def test_a_release_that_a_person_stopped_may_write_until_its_last_call_ends_and_
     assert broken([place]) == [
         f"e1: every_outcome_is_told_once: {stopped.name} ended as HasDatabase? and was told 0 times"
     ]
+
+
+def redriven() -> Environment:
+    """The first release was stopped at its third second, and went on at its sixth."""
+    place = good()
+    first = place.executions[0]
+    first.states[2:2] = [(STOPPED, at(3)), ("AcquireLock", at(3.5)), ("WhereDidItStop?", at(4))]
+    place.stopped_by_hand.add(first.name)
+    place.redriven.add(first.name)
+    place.notified[first.name] = 2
+    return place
+
+
+def test_a_release_that_was_redriven_is_told_twice_and_writes_when_it_has_its_lock_again() -> None:
+    assert broken([redriven()]) == []
+
+
+def test_a_release_that_was_redriven_does_not_work_beside_the_one_that_took_its_lock_over() -> None:
+    place = redriven()
+    other = execution("e1-cccccccccccc-3", 3)
+    place.executions.append(other)
+    assert list(invariants.one_release_works_at_a_time(place))
+
+
+def test_a_release_that_was_redriven_and_lost_its_lock_works_no_more() -> None:
+    place = redriven()
+    first = place.executions[0]
+    first.states = [*first.states[:4], ("FinishRelease", at(5)), ("ReleaseError", at(6))]
+    first.status = "FAILED"
+    place.recorded[first.name] = ["ReleaseError"]
+    assert [span.end for span in first.worked()] == [at(3)]
 
 
 def test_an_image_that_cannot_run_leaves_the_newest_that_can() -> None:
