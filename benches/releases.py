@@ -10,7 +10,7 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Iterator
@@ -19,7 +19,7 @@ from harness import Environment, PlanetScale, install
 from harness.bookings import DATABASE, HOTELS, ORGANIZATION, TOKEN
 
 from benches.table import Table
-from benches.world import CONNECTION_STRING, BusyAws, Push, Show, calls, outcome, push, seconds, transitions
+from benches.world import CONNECTION_STRING, BusyAws, Push, Show, calls, outcome, push, seconds, short, transitions
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 
@@ -39,6 +39,8 @@ CODE_BUILD_USUAL_MINUTES = 60
 
 # What is waited for is to be noticed within this part of the time waited, or within so many seconds.
 GOAL_SHARE, GOAL_SECONDS = 0.10, 5
+# What the look itself may take on top, of real time.
+_LOOK_SECONDS = 0.5
 # For waits that are shorter, the goal is in seconds.
 _SHORT_SECONDS = GOAL_SECONDS / GOAL_SHARE
 
@@ -88,9 +90,16 @@ def measure(show: Show, options: argparse.Namespace) -> dict[str, Any]:
     """The cost of each kind of release, and the lag of each wait."""
     with BusyAws(wait_scale=0) as aws:
         stage = _Stage(aws, show)
-        costs = [stage.cost(kind) for kind in KINDS]
+        costs = [cost for kind in KINDS for cost in stage.tried(kind.title, lambda: [stage.cost(kind)])]
         reactions = stage.reactions(list(zip(SCHEMA_SECONDS, CONTAINERS_SECONDS)))
-    return {"prices": PRICES, "costs": costs, "reactions": reactions, "worst": _worst(reactions)}
+        failures = stage.failures
+    return {
+        "prices": PRICES,
+        "costs": costs,
+        "reactions": reactions,
+        "worst": _worst(reactions),
+        "failures": failures,
+    }
 
 
 def rows(results: dict[str, Any]) -> list[Table]:
@@ -133,7 +142,8 @@ def rows(results: dict[str, Any]) -> list[Table]:
     )
     reaction = Table(
         f"From the end of what is waited for to the function that sees it; "
-        f"the goal is {GOAL_SHARE:.0%} of the time waited, or {GOAL_SECONDS} s",
+        f"the goal is {GOAL_SHARE:.0%} of the time waited, or {GOAL_SECONDS} s, beside up to {_LOOK_SECONDS} s of the "
+        "look itself",
         ["waited for", "waits", "within the goal", "largest part", f"longest, of waits below {_time(_SHORT_SECONDS)}"],
         [
             [
@@ -146,7 +156,10 @@ def rows(results: dict[str, Any]) -> list[Table]:
             for what, worst in results["worst"].items()
         ],
     )
-    return [cost, sleeping, reaction]
+    tables = [cost, sleeping, reaction]
+    if results["failures"]:
+        tables.append(Table("Not measured", ["what, and why"], [[failure] for failure in results["failures"]]))
+    return tables
 
 
 def _slept(waited_seconds: float) -> str:
@@ -176,6 +189,8 @@ class _Stage:
     """Both environments, as the tests of releases install them."""
 
     def __init__(self, aws: BusyAws, show: Show) -> None:
+        # What could not be measured, and why.
+        self.failures: list[str] = []
         self._aws = aws
         self._show = show
         self._planetscale = PlanetScale(aws, ORGANIZATION, DATABASE)
@@ -187,6 +202,15 @@ class _Stage:
             aws.put_secret(f"bookings-api/{name}/connection-string", CONNECTION_STRING)
         aws.put_secret("bookings-api/prod/planetscale", json.dumps(TOKEN))
         aws.deliver_image_events("never")
+
+    def tried(self, title: str, measured: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+        """What was measured; nothing when it failed, which is told and does not end the run."""
+        try:
+            return measured()
+        except Exception as error:
+            self.failures.append(f"{title}: {short(error)}")
+            self._show(self.failures[-1])
+            return []
 
     def cost(self, kind: Kind) -> dict[str, Any]:
         """One release of this kind, each of whose functions starts anew, as it would after a pause."""
@@ -225,11 +249,16 @@ class _Stage:
         found = []
         with self._longer_containers_deadline():
             for schema, containers in waits:
-                self._release(self._environments["prod"], schema, containers)
-                found += [self._schema_lag(), self._containers_lag(containers)]
-                for lag in found[-2:]:
-                    self._show(f"{lag['what']} after {_time(lag['waited_seconds'])}: {lag['lag_seconds']:.1f} s later")
+                title = f"a migration of {_time(schema)}, containers of {_time(containers)}"
+                found += self.tried(title, lambda: self._lags(schema, containers))
         return found
+
+    def _lags(self, schema: float, containers: float) -> list[dict[str, Any]]:
+        self._release(self._environments["prod"], schema, containers)
+        lags = [self._schema_lag(), self._containers_lag(containers)]
+        for lag in lags:
+            self._show(f"{lag['what']} after {_time(lag['waited_seconds'])}: seen {lag['lag_seconds']:.1f} s later")
+        return lags
 
     def _release(
         self, environment: Environment, migration_seconds: float | None, containers_seconds: float
@@ -250,7 +279,12 @@ class _Stage:
             began = time.monotonic()
             environment.invoke(pushed.function, pushed.event)
             milliseconds = (time.monotonic() - began) * 1000
-            environment.wait_for_execution(pushed.execution_arn, within_seconds=_MOST_SECONDS)
+            try:
+                environment.wait_for_execution(pushed.execution_arn, within_seconds=_MOST_SECONDS)
+            except TimeoutError:
+                # Its lock is free for the next one then.
+                self._aws.client("stepfunctions").stop_execution(executionArn=pushed.execution_arn)
+                raise
         return pushed, milliseconds
 
     @contextmanager
@@ -313,7 +347,7 @@ def _lag(what: str, asked: float, happened: float, looks: Iterator[float]) -> di
         "waited_seconds": round(waited, 3),
         "lag_seconds": round(lag, 3),
         "lag_share_percent": round(100 * lag / waited, 2),
-        "within_goal": lag <= max(GOAL_SHARE * waited, GOAL_SECONDS),
+        "within_goal": lag <= max(GOAL_SHARE * waited, GOAL_SECONDS) + _LOOK_SECONDS,
     }
 
 

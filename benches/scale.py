@@ -25,7 +25,7 @@ from harness.local_aws import REPOSITORY
 
 from benches import model
 from benches.table import Table
-from benches.world import CONNECTION_STRING, BusyAws, Call, Push, Show, calls, outcome, patiently, push, seconds
+from benches.world import CONNECTION_STRING, BusyAws, Call, Push, Show, calls, outcome, patiently, push, seconds, short
 
 # How long the releases of one scale may take.
 MOST_SECONDS = 600
@@ -53,8 +53,8 @@ def measure(show: Show, options: argparse.Namespace) -> dict[str, Any]:
             try:
                 results["runs"].append(site.run(number))
             except Exception as error:  # The figures of the smaller scales are kept, whatever happened.
-                show(f"scale {number}: {_short(error)}")
-                results["runs"].append({"releases": number, "failure": _short(error)})
+                show(f"scale {number}: {short(error)}")
+                results["runs"].append({"releases": number, "failure": short(error)})
         if site.steps:
             results["model"] = _modelled(site.steps, show)
     return results
@@ -271,7 +271,7 @@ class _Site:
         try:
             self.aws.client("stepfunctions").stop_execution(executionArn=push.execution_arn)
         except Exception as error:  # It never started, or ends just now.
-            self._show(f"{push.execution_name} was not stopped: {_short(error)}")
+            self._show(f"{push.execution_name} was not stopped: {short(error)}")
 
     def _ended(self, push: Push, began: float) -> _Ended:
         history = push.environment.history(push.execution_arn)
@@ -289,7 +289,7 @@ class _Site:
             try:
                 return work(thing)
             except Exception as error:  # One that fails must not end the run of a hundred.
-                self._show(f"not {done}: {_short(error)}")
+                self._show(f"not {done}: {short(error)}")
                 return None
 
         found = []
@@ -365,11 +365,6 @@ def _timed(result: dict[str, Any], name: str) -> Iterator[None]:
         yield
     finally:
         result[name] = round(time.monotonic() - began, 1)
-
-
-def _short(error: Exception) -> str:
-    text = f"{type(error).__name__}: {error}"
-    return text if len(text) <= 300 else f"{text[:150]} … {text[-150:]}"
 
 
 def _name(index: int) -> str:

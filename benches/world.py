@@ -170,3 +170,9 @@ def seconds(time_: str) -> float:
     """Seconds since 1970 of a time as PlanetScale writes it, with as many digits after the second as it takes."""
     whole, _, fraction = time_.rstrip("Z").partition(".")
     return datetime.fromisoformat(f"{whole}+00:00").timestamp() + float(f"0.{fraction or 0}")
+
+
+def short(error: Exception) -> str:
+    """An error in one line."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return text if len(text) <= 300 else f"{text[:150]} … {text[-150:]}"
