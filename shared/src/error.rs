@@ -10,9 +10,12 @@ use crate::text;
 /// Why a function could not do its work. Each message says what failed, where, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// A later try of the same call may succeed: throttling, a 5xx, a lost or unreadable answer.
+    /// A later try of the same call may succeed: throttling by AWS, a 5xx, a lost or unreadable answer.
     #[error("{0}")]
     Retryable(String),
+    /// PlanetScale takes no more calls for now: its limit counts those of the whole organization, a minute at a time.
+    #[error("{0}")]
+    RateLimited(String),
     /// A setting, a secret, a permission or the input is wrong; a person has to change it.
     #[error("{0}")]
     Misconfigured(String),
@@ -35,8 +38,9 @@ pub enum Error {
 
 impl Error {
     /// Every name that [`Error::name`] can return.
-    pub const NAMES: [&str; 7] = [
+    pub const NAMES: [&str; 8] = [
         "Retryable",
+        "RateLimited",
         "Misconfigured",
         "SchemaRefused",
         "RevertRefused",
@@ -49,6 +53,7 @@ impl Error {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Retryable(_) => "Retryable",
+            Self::RateLimited(_) => "RateLimited",
             Self::Misconfigured(_) => "Misconfigured",
             Self::SchemaRefused(_) => "SchemaRefused",
             Self::RevertRefused(_) => "RevertRefused",

@@ -74,7 +74,7 @@ impl Check {
     pub fn failed(check: &'static str, error: &Error) -> Self {
         let failed = Self::unknown(check, format!("{}: {error}", error.name()));
         match error {
-            Error::Retryable(_) => failed.to_do("Run the preflight again."),
+            Error::Retryable(_) | Error::RateLimited(_) => failed.to_do("Run the preflight again."),
             _ => failed,
         }
     }

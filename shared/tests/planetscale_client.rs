@@ -139,7 +139,6 @@ async fn what_a_later_try_may_overcome_is_retryable() {
     let lab = Lab::start().await;
     let requests = lab.client.deploy_requests(&lab.database, &lab.token);
     for fault in [
-        json!({"kind": "error", "status": 429, "retry_after": 1}),
         json!({"kind": "error", "status": 500}),
         json!({"kind": "html", "status": 502}),
         json!({"kind": "html", "status": 200}),
@@ -150,6 +149,20 @@ async fn what_a_later_try_may_overcome_is_retryable() {
         lab.fault(fault.clone()).await;
         let failure = requests.open().await.unwrap_err();
         assert!(matches!(failure, Failure::Other(Error::Retryable(_))), "{fault}: {failure:?}");
+        assert!(requests.open().await.is_ok(), "{fault}: and the next try succeeds");
+    }
+}
+
+#[tokio::test]
+async fn too_many_calls_are_told_apart() {
+    let lab = Lab::start().await;
+    let requests = lab.client.deploy_requests(&lab.database, &lab.token);
+    for fault in
+        [json!({"kind": "error", "status": 429}), json!({"kind": "error", "status": 429, "retry_after": 1})]
+    {
+        lab.fault(fault.clone()).await;
+        let failure = requests.open().await.unwrap_err();
+        assert!(matches!(failure, Failure::Other(Error::RateLimited(_))), "{fault}: {failure:?}");
         assert!(requests.open().await.is_ok(), "{fault}: and the next try succeeds");
     }
 }

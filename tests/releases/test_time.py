@@ -21,9 +21,10 @@ LOOK = {"source": "aws.events", "detail-type": "Scheduled Event", "time": "2026-
 
 @contextmanager
 def days_pass(stage: Stage, environment: Environment, digest: str, state: str) -> Iterator[Callable[[], float]]:
-    """From this state on, PlanetScale's clock goes along with the waits of the release; how many seconds did so far."""
+    """From this state on, the emulators' clocks go along with the waits of the release; how many seconds did so far."""
     arn = stage.wait_for_state(environment, digest, state)
-    request = {"follow": f"{stage.aws.planetscale_url}/_control/clock", "execution": arn.rsplit(":", 1)[1]}
+    clocks = [f"{url}/_control/clock" for url in (stage.aws.planetscale_url, stage.aws.lightsail_url)]
+    request = {"follow": clocks, "execution": arn.rsplit(":", 1)[1]}
     stage.aws.control.post("/_local/clock", request)
     try:
         with stage.waits(0):
@@ -45,6 +46,36 @@ def test_a_migration_of_fourteen_days_fits_into_the_history(stage: Stage) -> Non
     assert events < MOST_EVENTS
     figures.figures["longest simulated migration"] = f"{days:.1f} days, {events:,} events"
     assert "description" in stage.planetscale.schema("main")
+
+
+def test_a_rate_limit_that_holds_for_hours_is_waited_for(stage: Stage) -> None:
+    stage.planetscale.sql("dev", ADD_DESCRIPTION)
+    stage.planetscale.durations(in_progress=HOUR * 1000)
+    digest = stage.push("prod")
+    with days_pass(stage, stage.prod, digest, "WaitForSchema") as passed:
+        # Each is waited for up to ten minutes, five on average.
+        stage.planetscale.fault("error", status=429, count=60)
+        ended = stage.ended(stage.prod, digest, within_seconds=240)
+        hours = passed() / HOUR
+    assert ended.outcome == "Released", ended.report["whatHappened"]
+    assert hours > 2
+    assert stage.task_errors(ended.arn) == ["RateLimited"] * 60
+    assert len(stage.prod.history(ended.arn)) < MOST_EVENTS
+    assert stage.planetscale.calls()["POST deploy"] == 1
+    figures.figures["longest rate limit"] = f"{hours:.1f} hours, 60 refused calls"
+
+
+def test_a_rate_limit_that_never_ends_is_told(stage: Stage) -> None:
+    stage.planetscale.sql("dev", ADD_DESCRIPTION)
+    stage.planetscale.durations(in_progress=NEVER)
+    digest = stage.push("prod")
+    with days_pass(stage, stage.prod, digest, "WaitForSchema"):
+        stage.planetscale.fault("error", status=429, count=None)
+        ended = stage.ended(stage.prod, digest, within_seconds=240)
+    assert ended.outcome == "ReleaseError"
+    assert "answered 429" in ended.report["whatHappened"]
+    assert set(stage.task_errors(ended.arn)) == {"RateLimited"}
+    assert stage.lock(stage.prod) is None
 
 
 def test_an_approval_that_takes_two_days_is_waited_for(stage: Stage) -> None:

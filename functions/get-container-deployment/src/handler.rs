@@ -20,10 +20,7 @@ pub struct Context {
 
 impl Context {
     pub fn from_env() -> Result<Self, Error> {
-        Ok(Self {
-            lightsail: Client::new(&aws::config()),
-            container: config::required("CONTAINER_NAME")?,
-        })
+        Ok(Self { lightsail: Client::new(&aws::config()), container: config::required("CONTAINER_NAME")? })
     }
 }
 

@@ -70,7 +70,11 @@ fn outgoing(request: &HttpRequest) -> Result<Request, ConnectorError> {
 /// No answer, so that the SDK tries again as it is set to.
 fn lost(error: reqwest::Error) -> ConnectorError {
     let causes = http::causes(&error);
-    if error.is_timeout() { ConnectorError::timeout(causes.into()) } else { ConnectorError::io(causes.into()) }
+    if error.is_timeout() {
+        ConnectorError::timeout(causes.into())
+    } else {
+        ConnectorError::io(causes.into())
+    }
 }
 
 /// A request or an answer that cannot be told over HTTP.

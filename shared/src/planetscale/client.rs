@@ -130,7 +130,7 @@ impl DeployRequests<'_> {
     ///
     /// # Errors
     /// As for every call here: [`Failure::Refused`] with PlanetScale's words, [`Error::Retryable`] when a later try
-    /// may succeed, [`Error::Misconfigured`] for a wrong token (401) or something missing or not permitted (404).
+    /// may succeed, [`Error::RateLimited`] for too many calls (429), [`Error::Misconfigured`] for a wrong token (401) or something missing or not permitted (404).
     pub async fn open(&self) -> Result<Vec<DeployRequest>, Failure> {
         let Database { head_branch, base_branch, .. } = self.database;
         let mut found = Vec::new();
@@ -329,7 +329,8 @@ fn failure(what: &str, status: StatusCode, body: &[u8]) -> Failure {
             "{sentence} The organization, database, branch or deploy request is missing, or the token lacks the \
              permission: PlanetScale answers 404 to both."
         ))),
-        408 | 429 | 500.. => Failure::Other(Error::Retryable(sentence)),
+        429 => Failure::Other(Error::RateLimited(sentence)),
+        408 | 500.. => Failure::Other(Error::Retryable(sentence)),
         400.. => Failure::Refused { status: status.as_u16(), code: body.code, message: words, sentence },
         _ => Failure::Other(Error::Misconfigured(format!(
             "{sentence} Redirects are not followed: check PLANETSCALE_API_URL."
@@ -360,7 +361,8 @@ mod tests {
         let classify = |status: u16, body: &str| {
             failure("GET /x", StatusCode::from_u16(status).unwrap(), body.as_bytes())
         };
-        for status in [408, 429, 500, 502, 503, 504] {
+        assert!(matches!(classify(429, ""), Failure::Other(Error::RateLimited(_))));
+        for status in [408, 500, 502, 503, 504] {
             assert!(matches!(classify(status, "<html>"), Failure::Other(Error::Retryable(_))), "{status}");
         }
         for status in [302, 401, 404] {

@@ -1,11 +1,16 @@
-//! The time of day, in the form the API uses.
+//! The time of day, in the form the API uses, which tests can move forward.
 
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::watch;
+
+/// By how many milliseconds the clock is ahead.
+static AHEAD: LazyLock<watch::Sender<u64>> = LazyLock::new(|| watch::Sender::new(0));
 
 /// Seconds since 1970 with a fraction of milliseconds, as Lightsail's timestamps are.
 pub fn now() -> f64 {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    (elapsed.as_secs_f64() * 1000.0).round() / 1000.0
+    milliseconds() as f64 / 1000.0
 }
 
 /// Whether `milliseconds` have passed since `then`.
@@ -13,7 +18,29 @@ pub fn has_passed(then: f64, milliseconds: u64) -> bool {
     milliseconds == 0 || (now() - then) * 1000.0 >= milliseconds as f64
 }
 
-/// Waits for `milliseconds`.
+/// Waits until `milliseconds` have passed on this clock.
 pub async fn sleep(milliseconds: u64) {
-    tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+    let mut ahead = AHEAD.subscribe();
+    let end = self::milliseconds() + milliseconds;
+    loop {
+        ahead.mark_unchanged();
+        let left = end.saturating_sub(self::milliseconds());
+        if left == 0 {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(left)) => {}
+            _ = ahead.changed() => {}
+        }
+    }
+}
+
+/// Moves the clock of this process forward.
+pub fn advance(milliseconds: u32) {
+    AHEAD.send_modify(|ahead| *ahead += u64::from(milliseconds));
+}
+
+fn milliseconds() -> u64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX) + *AHEAD.borrow()
 }

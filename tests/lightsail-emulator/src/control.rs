@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::clock;
 use crate::emulator::Emulator;
 use crate::faults::Fault;
 use crate::protocol;
@@ -41,6 +42,7 @@ pub fn router() -> Router<Arc<Emulator>> {
         .route("/counts", get(counts))
         .route("/effects", get(effects))
         .route("/act/{operation}", post(act))
+        .route("/clock", post(advance_clock))
         .route("/reset", post(reset))
 }
 
@@ -124,6 +126,18 @@ async fn act(State(emulator): Shared, Path(operation): Path<String>, body: Bytes
         Ok(answer) => Json(answer).into_response(),
         Err(error) => (error.kind.status(), Json(error.body())).into_response(),
     }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Advance {
+    advance_ms: u32,
+}
+
+async fn advance_clock(body: Bytes) -> Answer {
+    let Advance { advance_ms } = read(&body)?;
+    clock::advance(advance_ms);
+    Ok(Json(json!({"now": clock::now()})))
 }
 
 async fn reset(State(emulator): Shared) -> Json<Value> {

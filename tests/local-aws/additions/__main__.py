@@ -19,6 +19,7 @@ from additions import (
     mail_subscription,
     redrive,
     registry_authorization,
+    retry_delays,
     role_calls,
     secret_resource,
     service_events,
@@ -41,6 +42,7 @@ def main() -> None:
     execution_end.install()
     redrive.install()
     simulated_time.install()
+    retry_delays.install()
     function_faults.install()
     state_machine_definition.install()
     state_machine_role.install()

@@ -1,6 +1,7 @@
 //! The emulator over HTTP, beside a small registry that answers as ECR does.
 
 mod authorization;
+mod clock;
 mod control;
 mod deployments;
 mod faults;
