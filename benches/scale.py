@@ -252,7 +252,7 @@ class _Site:
         """Wait for the end of the releases; those that had none in time."""
         left = list(pushes)
         # Looking costs the machine as well: at most about ten looks a second.
-        pause = max(2.0, len(pushes) / 10)
+        pause = max(5.0, len(pushes) / 10)
         while left and time.time() - began < MOST_SECONDS:
             time.sleep(pause)
             left = [push for push in left if self._runs(push)]
