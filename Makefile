@@ -8,7 +8,7 @@ export PYTHONPATH := $(CURDIR)/tests/local-aws:$(CURDIR)/tests
 export PYTHONDONTWRITEBYTECODE := 1
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help setup demo test unit releases releases-roles releases-states releases-others chaos lint emulators tools
+.PHONY: help setup demo test unit releases releases-roles releases-states releases-waits releases-others chaos lint emulators tools
 
 help: ## Say what there is to make.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,15 +36,17 @@ unit: tools ## Run the tests of the decisions, of the two emulators and of the e
 	cargo test --manifest-path $(EXAMPLE) --target-dir target/example
 	$(TOOLS)/python -m harness.mariadb cargo test --manifest-path $(EXAMPLE) --target-dir target/example -- --ignored
 
-releases: tools emulators ## Run the tests of the local AWS, and whole releases on it, in three local AWSs at a time.
-	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line releases-roles releases-states releases-others
+releases: tools emulators ## Run the tests of the local AWS, and whole releases on it, in four local AWSs at a time.
+	@$(MAKE) --no-print-directory --jobs=4 --output-sync=line releases-roles releases-states releases-waits releases-others
 
 # Where nobody looks at once, a test that fails is tried a second time, and both are told.
 PYTEST = $(TOOLS)/python -m pytest $(if $(CI),--reruns 1 -rR)
 
 # The last of them compares the roles with what the others called.
 ROLES := $(patsubst %,tests/releases/test_%.py,buildspec events outcomes permissions preflight service_states unused_permissions)
-STATES := $(patsubst %,tests/releases/test_%.py,function_faults last_call races redrive states time)
+STATES := $(patsubst %,tests/releases/test_%.py,function_faults races redrive states)
+# They wait more than they work.
+WAITS := $(patsubst %,tests/releases/test_%.py,last_call time)
 
 releases-roles:
 	$(PYTEST) $(ROLES)
@@ -52,8 +54,11 @@ releases-roles:
 releases-states:
 	$(PYTEST) $(STATES)
 
+releases-waits:
+	$(PYTEST) $(WAITS)
+
 releases-others:
-	$(PYTEST) tests/local-aws tests/releases tests/chaos tests/story $(addprefix --ignore=,$(ROLES) $(STATES))
+	$(PYTEST) tests/local-aws tests/releases tests/chaos tests/story $(addprefix --ignore=,$(ROLES) $(STATES) $(WAITS))
 
 chaos: tools emulators ## Make hundreds of releases with faults; SEED, RELEASES and ENVIRONMENTS can be set.
 	@$(TOOLS)/python -m chaos $(if $(SEED),--seed $(SEED)) $(if $(RELEASES),--releases $(RELEASES)) \

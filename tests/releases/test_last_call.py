@@ -7,7 +7,7 @@ from typing import Any, Iterator
 
 import pytest
 
-from stage import Stage, one_writer_at_a_time
+from stage import WAIT_SCALE, Stage, one_writer_at_a_time
 from test_function_faults import FUNCTIONS, WAYS, check_nothing_twice, prepare
 
 # The call of each function that changes something, and how long the emulators hold it here.
@@ -19,9 +19,9 @@ CALLS = {
     "revert-deploy-request": ("POST", "deploy-requests/*/revert"),
     "skip-revert": ("POST", "deploy-requests/*/skip-revert"),
 }
-HELD_MS = 2_500
-# The 70 seconds are 14 then: far more than the call is held.
-SCALE = 0.2
+HELD_MS = 5_000
+# The 70 seconds are 10.5 then: far more than the call is held.
+SCALE = 0.15
 SECONDS = 180
 
 
@@ -63,9 +63,9 @@ class Stopped:
 
 @contextmanager
 def stopped_in_the_middle_of(stage: Stage, function: str) -> Iterator[Stopped]:
-    """A stopped release whose last call is at work; waits are long enough for it from then on."""
+    """A stopped release whose last call is at work; the next wait for it is long enough."""
+    stopped = Stopped(stage, function)
     with stage.waits(SCALE):
-        stopped = Stopped(stage, function)
         stage.lightsail.api.delete("/_control/verdicts")
         yield stopped
 
@@ -77,6 +77,11 @@ def settling(stage: Stage, digest: str) -> str:
     return arn
 
 
+def go_on_fast(stage: Stage) -> None:
+    """The wait for the last call has begun; those after it need not be as long."""
+    stage.aws.scale_waits(WAIT_SCALE)
+
+
 @pytest.mark.parametrize("function", CALLS)
 def test_the_next_release_holds_the_lock_at_once_and_touches_nothing_before_the_last_call_is_over(
     stage: Stage, function: str
@@ -84,6 +89,7 @@ def test_the_next_release_holds_the_lock_at_once_and_touches_nothing_before_the_
     with stopped_in_the_middle_of(stage, function) as stopped:
         digest = stage.push("prod")
         settling(stage, digest)
+        go_on_fast(stage)
         ended = stage.ended(stage.prod, digest, SECONDS)
     assert ended.outcome == "Released", ended.report["whatHappened"]
     stopped.check_that_nothing_came_before_its_end()
@@ -96,6 +102,8 @@ def test_the_next_release_holds_the_lock_at_once_and_touches_nothing_before_the_
 def test_a_redriven_release_waits_for_its_own_last_call(stage: Stage, function: str) -> None:
     with stopped_in_the_middle_of(stage, function) as stopped:
         stage.redrive(stopped.arn)
+        stage.until(lambda: "WaitForLastCall" in stage.prod.states(stopped.arn), "wait for its own last call")
+        go_on_fast(stage)
         ended = stage.execution_ended(stage.prod, stopped.arn, SECONDS)
     assert ended.outcome == WAYS[FUNCTIONS[function]][0], ended.report["whatHappened"]
     assert "WaitForLastCall" in ended.states
@@ -108,6 +116,7 @@ def test_a_takeover_whose_answer_was_lost_waits_all_the_same(stage: Stage) -> No
         stage.function_fault(stage.prod, "acquire-lock", "Lambda.Unknown", worked=True)
         digest = stage.push("prod")
         settling(stage, digest)
+        go_on_fast(stage)
         ended = stage.ended(stage.prod, digest, SECONDS)
     assert ended.outcome == "Released", ended.report["whatHappened"]
     assert stage.task_errors(ended.arn) == ["Lambda.Unknown"]
@@ -118,6 +127,7 @@ def test_a_release_that_is_overtaken_while_it_waits_for_a_last_call_frees_the_lo
     with stopped_in_the_middle_of(stage, "create-container-deployment") as stopped:
         overtaken = stage.push("prod")
         settling(stage, overtaken)
+        go_on_fast(stage)
         last = stage.push("prod")
         assert stage.ended(stage.prod, overtaken, SECONDS).outcome == "Superseded"
         ended = stage.ended(stage.prod, last, SECONDS)
@@ -133,6 +143,7 @@ def test_a_release_that_is_stopped_while_it_waits_for_a_last_call_leaves_the_wai
         stage.stop(second)
         third = stage.push("prod")
         holder = settling(stage, third)
+        go_on_fast(stage)
         stage.redrive(second)
         assert stage.execution_ended(stage.prod, second, SECONDS).outcome == "Superseded"
         ended = stage.ended(stage.prod, third, SECONDS)
@@ -151,6 +162,7 @@ def test_a_release_that_fails_between_takeover_and_wait_leaves_the_wait_to_the_n
         assert stage.lock(stage.prod) == failed.arn
         digest = stage.push("prod")
         settling(stage, digest)
+        go_on_fast(stage)
         ended = stage.ended(stage.prod, digest, SECONDS)
     assert ended.outcome == "Released", ended.report["whatHappened"]
     stopped.check_that_nothing_came_before_its_end()
