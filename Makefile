@@ -8,7 +8,7 @@ export PYTHONPATH := $(CURDIR)/tests/local-aws:$(CURDIR)/tests
 export PYTHONDONTWRITEBYTECODE := 1
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help setup demo test unit releases releases-roles releases-states releases-waits releases-others chaos lint emulators tools
+.PHONY: help setup demo test unit releases releases-roles releases-states releases-waits releases-others chaos bench lint emulators tools
 
 help: ## Say what there is to make.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -63,6 +63,10 @@ releases-others:
 chaos: tools emulators ## Make hundreds of releases with faults; SEED, RELEASES and ENVIRONMENTS can be set.
 	@$(TOOLS)/python -m chaos $(if $(SEED),--seed $(SEED)) $(if $(RELEASES),--releases $(RELEASES)) \
 		$(if $(ENVIRONMENTS),--environments $(ENVIRONMENTS))
+
+bench: export PYTHONPATH := $(CURDIR):$(CURDIR)/tests/releases:$(PYTHONPATH)
+bench: tools emulators ## Measure; PARTS=functions,releases,scale,build and SCALE=1,10,100 can be set.
+	@$(TOOLS)/python -m benches $(if $(PARTS),--parts $(PARTS)) $(if $(SCALE),--scale $(SCALE))
 
 emulators:
 	@cargo build --quiet -p planetscale-emulator -p lightsail-emulator
