@@ -50,7 +50,9 @@ def aws_json(target: str, request: Body, url: str) -> tuple[int, Body]:
         "DescribeExecution": lambda: _EXECUTION,
         "StartExecution": lambda: {"executionArn": HOLDER, "startDate": _SECONDS},
         "GetContainerServices": lambda: {"containerServices": [_service()]},
-        "GetContainerServiceDeployments": lambda: {"deployments": [_deployment(4, "ACTIVE"), _deployment(3, "INACTIVE")]},
+        "GetContainerServiceDeployments": lambda: {
+            "deployments": [_deployment(4, "ACTIVE"), _deployment(3, "INACTIVE")]
+        },
         "CreateContainerServiceDeployment": lambda: {
             "containerService": {**_service(), "state": "DEPLOYING", "nextDeployment": _deployment(5, "ACTIVATING")}
         },
@@ -223,7 +225,8 @@ def _page(data: list[Body]) -> Body:
 
 
 def _deploy_request(number: int, state: str, shown: str = "open") -> Body:
-    actor = {"id": "actor1", "display_name": "release", "avatar_url": "https://app.planetscale.com/gravatar-fallback.png"}
+    avatar = "https://app.planetscale.com/gravatar-fallback.png"
+    actor = {"id": "actor1", "display_name": "release", "avatar_url": avatar}
     times = {"created_at": _TIME, "updated_at": _TIME}
     statement = "ALTER TABLE `hotels` ADD COLUMN `stars` tinyint unsigned"
     operation = {

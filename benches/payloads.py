@@ -23,7 +23,7 @@ _EXECUTIONS = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:{_MACHINE}"
 HOLDER = f"{_EXECUTIONS}:prod-aaaaaaaaaaaa-20261122T094653Z"
 _OTHER = f"{_EXECUTIONS}:prod-aaaaaaaaaaaa-20261122T095000Z"
 
-_RELEASE = {
+_RELEASE: dict[str, Any] = {
     "application": "bookings-api",
     "environment": "prod",
     "cause": "push",
@@ -100,7 +100,7 @@ def environment(url: str) -> dict[str, str]:
         "GRANT_IMAGE_PULL_FUNCTION": "bookings-api-prod-grant-image-pull",
         "DESTRUCTIVE_CHANGES": "refuse",
         "ON_CONTAINER_FAILURE": "revert-schema",
-        **{f"{name.upper()}_DEADLINE": str(seconds) for name, seconds in _RELEASE["deadlines"].items()},  # type: ignore[attr-defined]
+        **{f"{name.upper()}_DEADLINE": str(seconds) for name, seconds in _RELEASE["deadlines"].items()},
     }
 
 

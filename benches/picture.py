@@ -22,7 +22,7 @@ _STYLE = Style(
     major_label_font_size=14,
     legend_font_size=14,
     value_font_size=14,
-    value_colors=("#111111",) * 3,
+    value_colors=("white",) * 3,
 )
 _SERIES = (("Rust (this project)", None), ("Python, boto3", "Python"), ("bash, AWS CLI, curl", "bash"))
 _FIGURES = (("first answer", "first_answer_milliseconds"), ("processor time", "processor_milliseconds"))
@@ -32,10 +32,10 @@ def draw(results: dict[str, Any]) -> str:
     """An SVG of the results of the part `functions`; the same results give the same picture."""
     chart = pygal.HorizontalBar(
         style=_STYLE, logarithmic=True, js=[], explicit_size=True, width=820, height=360,
-        print_values=True, print_values_position="top", legend_at_bottom=True,
+        print_values=True, print_values_position="center", legend_at_bottom=True,
         legend_at_bottom_columns=3, truncate_legend=-1, truncate_label=-1, margin=16, spacing=8,
         title="Cold start to first answer, in milliseconds (log scale)",
-        range=(1, 2_000), y_labels=[1, 10, 100, 1_000],
+        zero=1, range=(1, 2_000), y_labels=[1, 10, 100, 1_000],
         value_formatter=lambda value: f"{value:,.0f} ms",
     )  # fmt: skip
     # Not one that is new each time.
