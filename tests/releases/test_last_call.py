@@ -153,6 +153,18 @@ def test_a_release_that_is_stopped_while_it_waits_for_a_last_call_leaves_the_wai
     assert stage.lock(stage.prod) is None
 
 
+def test_a_release_that_is_redriven_in_its_wait_for_a_last_call_waits_once_more(stage: Stage) -> None:
+    with stopped_in_the_middle_of(stage, "create-container-deployment") as stopped:
+        arn = settling(stage, stage.push("prod"))
+        stage.stop(arn)
+        stage.redrive(arn)
+        ended = stage.execution_ended(stage.prod, arn, SECONDS)
+    assert ended.outcome == "Released", ended.report["whatHappened"]
+    # The wait that goes on after a redrive is not entered again in the history.
+    assert ended.states.count("WaitForLastCall") == 2
+    stopped.check_that_nothing_came_before_its_end()
+
+
 def test_a_release_that_fails_between_takeover_and_wait_leaves_the_wait_to_the_next(stage: Stage) -> None:
     with stopped_in_the_middle_of(stage, "create-container-deployment") as stopped:
         stage.function_fault(stage.prod, "acquire-lock", "Lambda.Unknown", worked=True)

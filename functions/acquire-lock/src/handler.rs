@@ -58,6 +58,8 @@ pub async fn handle(context: &Context, input: Input) -> Result<Turn, Error> {
                 }
             }
         };
+        // A wait that was cut by a redrive does not count.
+        let settled = settled && found.is_some_and(|holder| holder.redrives == redrives);
         let unsettled = match tenure.claim(resumes, settled) {
             Claim::Take { unsettled } => unsettled,
             Claim::Leave => return Ok(wait_for(whose, waited, release.deadlines.turn)),
