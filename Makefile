@@ -46,7 +46,7 @@ PYTEST = $(TOOLS)/python -m pytest $(if $(CI),--reruns 1 -rR)
 ROLES := $(patsubst %,tests/releases/test_%.py,buildspec events outcomes permissions preflight service_states unused_permissions)
 STATES := $(patsubst %,tests/releases/test_%.py,function_faults races redrive states)
 # They wait more than they work.
-WAITS := $(patsubst %,tests/releases/test_%.py,last_call time)
+WAITS := $(patsubst %,tests/releases/test_%.py,last_call time) tests/chaos tests/story
 
 releases-roles:
 	$(PYTEST) $(ROLES)
@@ -58,7 +58,7 @@ releases-waits:
 	$(PYTEST) $(WAITS)
 
 releases-others:
-	$(PYTEST) tests/local-aws tests/releases tests/chaos tests/story $(addprefix --ignore=,$(ROLES) $(STATES) $(WAITS))
+	$(PYTEST) tests/local-aws tests/releases $(addprefix --ignore=,$(ROLES) $(STATES) $(WAITS))
 
 chaos: tools emulators ## Make hundreds of releases with faults; SEED, RELEASES and ENVIRONMENTS can be set.
 	@$(TOOLS)/python -m chaos $(if $(SEED),--seed $(SEED)) $(if $(RELEASES),--releases $(RELEASES)) \

@@ -65,7 +65,7 @@ class _Handler(Handler):
             return "CloudFormation", 200, "application/xml", b""
         if target := self.headers.get("X-Amz-Target"):
             url = f"http://{self.headers['Host']}"
-            status, answer = apis.aws_json(target, json.loads(body), url)
+            answer = apis.aws_json(target, json.loads(body), url)
             kind = self.headers["Content-Type"]
-            return _SERVICES[target.split(".")[0]], status, kind, json.dumps(answer).encode()
+            return _SERVICES[target.split(".")[0]], 200, kind, json.dumps(answer).encode()
         return "SNS", 200, "text/xml", apis.sns(body)

@@ -160,7 +160,9 @@ EMPTY = "empty-handler"
 JOBS = {
     EMPTY: Job(lambda _: {}, None, 0),
     "acquire-lock": Job(
-        _of_release(execution=_execution(_OTHER), redrives=0, resumes=False, waited=0), ("turn", "Wait"), 3
+        _of_release(execution=_execution(_OTHER), redrives=0, resumes=False, settled=False, waited=0),
+        ("turn", "Wait"),
+        3,
     ),
     "close-deploy-request": Job(_of_release(number=7), ("closed", True), 1),
     "create-container-deployment": Job(
