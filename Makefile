@@ -58,7 +58,7 @@ releases-waits:
 	$(PYTEST) $(WAITS)
 
 releases-others:
-	$(PYTEST) tests/local-aws tests/releases $(addprefix --ignore=,$(ROLES) $(STATES) $(WAITS))
+	$(PYTEST) tests/local-aws tests/releases benches $(addprefix --ignore=,$(ROLES) $(STATES) $(WAITS))
 
 chaos: tools emulators ## Make hundreds of releases with faults; SEED, RELEASES and ENVIRONMENTS can be set.
 	@$(TOOLS)/python -m chaos $(if $(SEED),--seed $(SEED)) $(if $(RELEASES),--releases $(RELEASES)) \

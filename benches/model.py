@@ -23,8 +23,6 @@ LIMIT = 600
 SEED = 2026
 
 _WINDOW_SECONDS = 60.0
-# The most that Step Functions takes, where the state machine says nothing.
-_MOST_DELAY_SECONDS = 31_622_400
 
 
 @dataclass(frozen=True)
@@ -55,20 +53,17 @@ class Retry:
 
 
 def retry_of_a_refused_call(state_machine: Path) -> Retry:
-    """The retry of a 429 in the state machine: that of `RateLimited` if there is one, else that of `Retryable`."""
+    """The retry of a 429 in the state machine, that of `RateLimited`."""
     retries = yaml.safe_load(state_machine.read_text())["States"]["GetDeployRequest"]["Retry"]
-    for name in ("RateLimited", "Retryable"):
-        for retry in retries:
-            if name in retry["ErrorEquals"]:
-                return Retry(
-                    errors=name,
-                    interval_seconds=retry.get("IntervalSeconds", 1),
-                    backoff_rate=retry.get("BackoffRate", 2.0),
-                    most_attempts=retry.get("MaxAttempts", 3),
-                    most_seconds=retry.get("MaxDelaySeconds", _MOST_DELAY_SECONDS),
-                    full_jitter=retry.get("JitterStrategy") == "FULL",
-                )
-    raise LookupError(f"{state_machine} retries neither RateLimited nor Retryable")
+    retry = next(retry for retry in retries if "RateLimited" in retry["ErrorEquals"])
+    return Retry(
+        errors="RateLimited",
+        interval_seconds=retry["IntervalSeconds"],
+        backoff_rate=retry["BackoffRate"],
+        most_attempts=retry["MaxAttempts"],
+        most_seconds=retry["MaxDelaySeconds"],
+        full_jitter=retry.get("JitterStrategy") == "FULL",
+    )
 
 
 def simulate(releases: int, steps: list[Step], retry: Retry, *, limit: int = LIMIT, seed: int = SEED) -> dict[str, Any]:

@@ -275,7 +275,7 @@ class _Stage:
         self._aws.lightsail.post("/_control/settings", phases)
         name = environment.stack_name.removeprefix("bookings-api-")
         pushed = push(environment, _REPOSITORY, name)
-        with self._time_passes(pushed.execution_name):
+        with self._aws.time_passes(pushed.execution_name):
             began = time.monotonic()
             environment.invoke(pushed.function, pushed.event)
             milliseconds = (time.monotonic() - began) * 1000
@@ -286,16 +286,6 @@ class _Stage:
                 self._aws.client("stepfunctions").stop_execution(executionArn=pushed.execution_arn)
                 raise
         return pushed, milliseconds
-
-    @contextmanager
-    def _time_passes(self, execution: str) -> Iterator[None]:
-        """The clocks of both emulators go along with the waits of this execution."""
-        clocks = [f"{url}/_control/clock" for url in (self._aws.planetscale_url, self._aws.lightsail_url)]
-        self._aws.control.post("/_local/clock", {"follow": clocks, "execution": execution})
-        try:
-            yield
-        finally:
-            self._aws.control.post("/_local/clock", {})
 
     @contextmanager
     def _longer_containers_deadline(self) -> Iterator[None]:

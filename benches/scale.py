@@ -28,13 +28,18 @@ from benches.table import Table
 from benches.world import CONNECTION_STRING, BusyAws, Call, Push, Show, calls, outcome, patiently, push, seconds, short
 
 # How long the releases of one scale may take.
-MOST_SECONDS = 600
+MOST_SECONDS = 3_600
 MIGRATION_SECONDS = 20
 CONTAINERS_SECONDS = 20
 MODEL_RELEASES = (100, 500, 5_000)
 
 _APPLICATION = "bookings-api"
+_FAILURES = ("taskFailedEventDetails", "taskTimedOutEventDetails")
+# How many causes are told, and how many characters of each.
+_MOST_CAUSES, _MOST_CAUSE = 20, 300
 _AT_A_TIME = 4
+# How long a function without a call keeps its process.
+_WARM_SECONDS = 3
 
 
 def measure(show: Show, options: argparse.Namespace) -> dict[str, Any]:
@@ -114,7 +119,9 @@ class _Ended:
     outcome: str
     seconds: float
     calls: list[Call]
+    # The errors of its functions, and what they said of all but refused calls.
     errors: Counter[str]
+    causes: Counter[str]
 
 
 class _Site:
@@ -137,6 +144,8 @@ class _Site:
         settings = {"rate_limit_per_minute": model.LIMIT, "durations": durations}
         self.aws.planetscale.patch("/_control/settings", settings)
         self.aws.lightsail.post("/_control/settings", {"evaluatingHealthCheckMs": CONTAINERS_SECONDS * 1000})
+        # As many functions as a thousand environments have cannot be kept warm on one machine.
+        self.aws.control.post("/_local/idle-environments", {"seconds": _WARM_SECONDS})
 
     def run(self, number: int) -> dict[str, Any]:
         """So many releases at once."""
@@ -276,11 +285,16 @@ class _Site:
     def _ended(self, push: Push, began: float) -> _Ended:
         history = push.environment.history(push.execution_arn)
         last: datetime = history[-1]["timestamp"]
-        failed = ("taskFailedEventDetails", "taskTimedOutEventDetails")
-        errors = Counter(event[details]["error"] for event in history for details in failed if details in event)
+        failures = [event[details] for event in history for details in _FAILURES if details in event]
+        errors = Counter(failure["error"] for failure in failures)
+        causes = Counter(
+            f"{failure['error']}: {failure.get('cause', '')[:_MOST_CAUSE]}"
+            for failure in [*failures, history[-1].get("executionFailedEventDetails", {})]
+            if failure.get("error", "RateLimited") != "RateLimited"
+        )
         ended = history[-1]["type"] not in ("ExecutionAborted", "ExecutionTimedOut")
         end = outcome(history) if ended else f"stopped in {outcome(history)}"
-        return _Ended(end, last.timestamp() - began, calls(history), errors)
+        return _Ended(end, last.timestamp() - began, calls(history), errors, causes)
 
     def _each(self, work: Any, things: Sequence[Any], done: str) -> list[Any]:
         """What the work returns for each, a few at a time; nothing for one that failed, which is told."""
@@ -307,6 +321,7 @@ def _figures(number: int, ended: Sequence[_Ended], requests: Sequence[dict[str, 
         outcomes["not started"] = number - len(ended)
     milliseconds = [call.milliseconds for release in ended for call in release.calls]
     errors: Counter[str] = sum((release.errors for release in ended), Counter())
+    causes: Counter[str] = sum((release.causes for release in ended), Counter())
     took = sorted(release.seconds for release in ended)
     accepted = [seconds(request["time"]) for request in requests if request["status"] != 429]
     return {
@@ -317,6 +332,7 @@ def _figures(number: int, ended: Sequence[_Ended], requests: Sequence[dict[str, 
         "function_seconds": round(sum(milliseconds) / 1000, 3),
         "function_median_milliseconds": round(statistics.median(milliseconds), 1) if milliseconds else 0.0,
         "function_errors": dict(errors.most_common()),
+        "causes": dict(causes.most_common(_MOST_CAUSES)),
         "planetscale_calls": len(requests),
         "planetscale_refused_calls": len(requests) - len(accepted),
         "most_calls_in_60_seconds": _most_in_a_minute([seconds(request["time"]) for request in requests]),

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 import secrets
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, TypeVar
 
-import boto3
-from botocore.config import Config
-from harness import Environment, LocalAws, emulator, push_image
+from harness import Environment, ThreadedAws, emulator, push_event, push_image
 
 # Only the emulators take it.
 CONNECTION_STRING = "mysql://emulated:only-for-the-emulator@127.0.0.1/bookings_api"
@@ -26,8 +23,15 @@ _PATIENCE_SECONDS = 120
 _TRIES = 5
 
 
-class BusyAws(LocalAws):
+class BusyAws(ThreadedAws):
     """A local AWS that many threads call, on a machine that may be busy."""
+
+    client_settings = {
+        "retries": {"total_max_attempts": _TRIES},
+        "connect_timeout": _PATIENCE_SECONDS,
+        "read_timeout": _PATIENCE_SECONDS,
+        "max_pool_connections": 32,
+    }
 
     def __init__(self, *, wait_scale: float) -> None:
         super().__init__(
@@ -35,28 +39,6 @@ class BusyAws(LocalAws):
             lightsail=emulator("lightsail-emulator"),
             wait_scale=wait_scale,
         )
-        self._clients: dict[str, Any] = {}
-        self._making = threading.Lock()
-
-    def client(self, service: str) -> Any:
-        # A client may be shared by threads; making one may not.
-        with self._making:
-            if service not in self._clients:
-                self._clients[service] = boto3.client(
-                    service,
-                    endpoint_url=self.lightsail_url if service == "lightsail" else self.endpoint_url,
-                    region_name=self.region,
-                    aws_access_key_id="test",
-                    aws_secret_access_key="test",
-                    config=Config(
-                        retries={"total_max_attempts": _TRIES},
-                        connect_timeout=_PATIENCE_SECONDS,
-                        read_timeout=_PATIENCE_SECONDS,
-                        max_pool_connections=32,
-                        proxies={},
-                    ),
-                )
-            return self._clients[service]
 
 
 def patiently(call: Callable[[], _Answer]) -> _Answer:
@@ -82,15 +64,7 @@ class Push:
     @property
     def event(self) -> dict[str, Any]:
         """ECR's event of the push, as far as `start-release` reads it."""
-        detail = {
-            "action-type": "PUSH",
-            "result": "SUCCESS",
-            "repository-name": self.repository,
-            "image-digest": self.digest,
-            "image-tag": self.tag,
-        }
-        time_ = f"{self.at:%Y-%m-%dT%H:%M:%SZ}"
-        return {"source": "aws.ecr", "detail-type": "ECR Image Action", "time": time_, "detail": detail}
+        return push_event(self.repository, self.digest, self.tag, self.at)
 
     @property
     def function(self) -> str:

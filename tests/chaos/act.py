@@ -9,7 +9,7 @@ import time
 from datetime import datetime, timezone
 from functools import singledispatch
 
-from harness import push_image
+from harness import push_event, push_image
 from harness.json_http import RequestFailed
 
 from chaos import plan
@@ -93,18 +93,7 @@ def judge(site: Site, image: int, verdict: str) -> None:
 def _deliver(site: Site, digest: str, pushed: datetime, after_seconds: float) -> None:
     """What EventBridge does with an event: it invokes the function asynchronously."""
     time.sleep(after_seconds)
-    event = {
-        "source": "aws.ecr",
-        "detail-type": "ECR Image Action",
-        "time": pushed.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "detail": {
-            "result": "SUCCESS",
-            "repository-name": site.place.repository,
-            "image-digest": digest,
-            "action-type": "PUSH",
-            "image-tag": site.place.name,
-        },
-    }
+    event = push_event(site.place.repository, digest, site.place.name, pushed)
     site.aws.client("lambda").invoke(
         FunctionName=site.function("start-release"), InvocationType="Event", Payload=json.dumps(event).encode()
     )

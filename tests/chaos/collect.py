@@ -107,12 +107,10 @@ def _execution(execution: dict[str, Any], events: list[dict[str, Any]]) -> Execu
         for name in [STOPPED if event["type"] == "ExecutionAborted" else _entered(event)]
         if name
     ]
-    stopped = execution.get("stopDate")
     return Execution(
         name=execution["name"],
         status=execution["status"],
         started=execution["startDate"].astimezone(timezone.utc),
-        stopped=stopped.astimezone(timezone.utc) if stopped else None,
         states=entered,
     )
 
@@ -124,9 +122,8 @@ def _entered(event: dict[str, Any]) -> str:
 def _failed(events: list[dict[str, Any]], state: str) -> bool:
     inside = ""
     for event in events:
-        if "stateEnteredEventDetails" in event:
-            inside = event["stateEnteredEventDetails"]["name"]
-        elif inside == state and event["type"] in ("TaskFailed", "TaskTimedOut"):
+        inside = _entered(event) or inside
+        if inside == state and event["type"] in ("TaskFailed", "TaskTimedOut"):
             return True
     return False
 

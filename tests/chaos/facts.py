@@ -42,8 +42,7 @@ class Execution:
     name: str
     status: str
     started: datetime
-    stopped: datetime | None
-    # The states entered, in order, and when; with REDRIVEN where it went on after it was stopped, and STOPPED there.
+    # The states entered, in order, and when; with STOPPED where it was stopped.
     states: list[tuple[str, datetime]]
 
     @property

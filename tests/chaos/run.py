@@ -11,14 +11,14 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from harness import emulator
+from harness import ThreadedAws, emulator
 
 from chaos.act import act
 from chaos.collect import collect, faults_played
 from chaos.invariants import INVARIANTS, broken
 from chaos.plan import Plan, plan
 from chaos.settle import WINDOW_MS, Attendant, settle
-from chaos.site import ChaosAws, Site, Timeline, install_all
+from chaos.site import Site, Timeline, install_all
 
 # Waits of a release are shortened by this factor: five seconds take a tenth of one.
 WAIT_SCALE = 0.02
@@ -64,7 +64,7 @@ class Result:
 def run(seed: int, releases: int, environments: int, show: Show) -> Result:
     """Make the plan of the seed, do it on a local AWS of its own, and judge what happened."""
     made = plan(seed, releases, environments)
-    aws = ChaosAws(
+    aws = ThreadedAws(
         planetscale=emulator("planetscale-emulator"),
         lightsail=emulator("lightsail-emulator"),
         wait_scale=WAIT_SCALE,

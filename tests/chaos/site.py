@@ -23,22 +23,6 @@ PASSWORD = "only-for-the-emulator"
 SECRETS = (TOKEN["token"], PASSWORD)
 
 
-class ChaosAws(LocalAws):
-    """A local AWS that many threads call."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._clients: dict[str, Any] = {}
-        self._making = threading.Lock()
-
-    def client(self, service: str) -> Any:
-        # A client may be shared by threads; making one may not.
-        with self._making:
-            if service not in self._clients:
-                self._clients[service] = super().client(service)
-            return self._clients[service]
-
-
 class Timeline:
     """What was done, and when; also a file in the log folder."""
 

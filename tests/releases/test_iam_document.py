@@ -6,7 +6,6 @@ import json
 import re
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
 from roles import RESOURCES
 

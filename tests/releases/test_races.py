@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import random
 import secrets
+from datetime import datetime
 from typing import Any
 
-from harness import push_image
+from harness import push_event, push_image
 
 from stage import ADD_DESCRIPTION, REPOSITORY, Stage, one_writer_at_a_time
 
@@ -90,12 +91,7 @@ def running(stage: Stage) -> list[str]:
 
 def event(digest: str, second: int) -> dict[str, Any]:
     """ECR's event of a push to prod."""
-    detail = {
-        **{"result": "SUCCESS", "repository-name": REPOSITORY, "image-digest": digest},
-        **{"action-type": "PUSH", "image-tag": "prod"},
-    }
-    time = f"2026-11-23T03:46:{second:02}Z"
-    return {"source": "aws.ecr", "detail-type": "ECR Image Action", "time": time, "detail": detail}
+    return push_event(REPOSITORY, digest, "prod", datetime(2026, 11, 23, 3, 46, second))
 
 
 def test_two_environments_do_not_wait_for_each_other(stage: Stage) -> None:

@@ -23,14 +23,8 @@ LOOK = {"source": "aws.events", "detail-type": "Scheduled Event", "time": "2026-
 def days_pass(stage: Stage, environment: Environment, digest: str, state: str) -> Iterator[Callable[[], float]]:
     """From this state on, the emulators' clocks go along with the waits of the release; how many seconds did so far."""
     arn = stage.wait_for_state(environment, digest, state)
-    clocks = [f"{url}/_control/clock" for url in (stage.aws.planetscale_url, stage.aws.lightsail_url)]
-    request = {"follow": clocks, "execution": arn.rsplit(":", 1)[1]}
-    stage.aws.control.post("/_local/clock", request)
-    try:
-        with stage.waits(0):
-            yield lambda: stage.aws.control.post("/_local/clock", request)["seconds"]
-    finally:
-        stage.aws.control.post("/_local/clock", {})
+    with stage.aws.time_passes(arn.rsplit(":", 1)[1]) as passed, stage.waits(0):
+        yield passed
 
 
 def test_a_migration_of_fourteen_days_fits_into_the_history(stage: Stage) -> None:

@@ -130,7 +130,8 @@ impl DeployRequests<'_> {
     ///
     /// # Errors
     /// As for every call here: [`Failure::Refused`] with PlanetScale's words, [`Error::Retryable`] when a later try
-    /// may succeed, [`Error::RateLimited`] for too many calls (429), [`Error::Misconfigured`] for a wrong token (401) or something missing or not permitted (404).
+    /// may succeed, [`Error::RateLimited`] for too many calls (429), [`Error::Misconfigured`] for a wrong token (401) or
+    /// something missing or not permitted (404).
     pub async fn open(&self) -> Result<Vec<DeployRequest>, Failure> {
         let Database { head_branch, base_branch, .. } = self.database;
         let mut found = Vec::new();

@@ -14,6 +14,7 @@ from additions import (
     execution_semantics,
     function_environment,
     function_faults,
+    idle_environments,
     image_pushes,
     image_repository,
     mail_subscription,
@@ -44,6 +45,7 @@ def main() -> None:
     simulated_time.install()
     retry_delays.install()
     function_faults.install()
+    idle_environments.install()
     state_machine_definition.install()
     state_machine_role.install()
     authorization.install()

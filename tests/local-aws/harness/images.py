@@ -13,6 +13,8 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from harness.local_aws import LocalAws
 
@@ -81,6 +83,22 @@ def push_index(aws: LocalAws, repository: str, tags: Iterable[str], architecture
     for tag in tags:
         registry.put_manifest(tag, index, INDEX)
     return _digest(index)
+
+
+def push_event(repository: str, digest: str, tag: str, at: datetime) -> dict[str, Any]:
+    """ECR's event of a push, as far as a release reads it."""
+    return {
+        "source": "aws.ecr",
+        "detail-type": "ECR Image Action",
+        "time": f"{at:%Y-%m-%dT%H:%M:%SZ}",
+        "detail": {
+            "action-type": "PUSH",
+            "result": "SUCCESS",
+            "repository-name": repository,
+            "image-digest": digest,
+            "image-tag": tag,
+        },
+    }
 
 
 @dataclass

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +39,9 @@ class LocalAws:
 
     Everything stops when the block ends, and when this process ends for whatever reason.
     """
+
+    # How boto3 calls, beside the proxies.
+    client_settings: Mapping[str, Any] = {"retries": {"total_max_attempts": 1}}
 
     def __init__(
         self,
@@ -115,6 +120,20 @@ class LocalAws:
         """From now on, shorten every Wait and retry interval of a state machine by this factor."""
         self.control.post("/_ministack/config", {"stepfunctions._SFN_WAIT_SCALE": scale})
 
+    @contextmanager
+    def time_passes(self, execution: str) -> Iterator[Callable[[], float]]:
+        """The clocks of both emulators go along with the waits of this execution, or of those whose name begins so.
+
+        Yields a function that says how many seconds they went so far.
+        """
+        clocks = [f"{url}/_control/clock" for url in (self.planetscale_url, self.lightsail_url) if url]
+        request = {"follow": clocks, "execution": execution}
+        self.control.post("/_local/clock", request)
+        try:
+            yield lambda: self.control.post("/_local/clock", request)["seconds"]
+        finally:
+            self.control.post("/_local/clock", {})
+
     def put_secret(self, name: str, value: str) -> None:
         self.client("secretsmanager").put_secret_value(SecretId=name, SecretString=value)
 
@@ -127,7 +146,7 @@ class LocalAws:
             region_name=self.region,
             aws_access_key_id="test",
             aws_secret_access_key="test",
-            config=Config(retries={"total_max_attempts": 1}, proxies={}),
+            config=Config(proxies={}, **self.client_settings),
         )
 
     def environment(self) -> dict[str, str]:
@@ -191,6 +210,22 @@ class LocalAws:
         process = Process(name, command, self.logs / f"{name}.log", environment)
         self._processes.append(process)
         return process
+
+
+class ThreadedAws(LocalAws):
+    """A local AWS that many threads call."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._clients: dict[str, Any] = {}
+        self._making = threading.Lock()
+
+    def client(self, service: str) -> Any:
+        # A client may be shared by threads; making one may not.
+        with self._making:
+            if service not in self._clients:
+                self._clients[service] = super().client(service)
+            return self._clients[service]
 
 
 def emulator(name: str) -> Path:

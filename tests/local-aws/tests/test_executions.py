@@ -1,6 +1,7 @@
 """How executions start and end."""
 
 import json
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
@@ -111,3 +112,27 @@ def test_a_fault_of_lambda_is_met_by_the_next_calls(aws, start, toy):
     failed = [event["taskFailedEventDetails"]["error"] for event in toy.history(arn) if event["type"] == "TaskFailed"]
     assert failed == ["Lambda.ServiceException"] * 2
     assert aws.control.post("/_local/function-faults", {"show": True})["pending"] == []
+
+
+def test_an_idle_environment_is_ended_and_the_next_call_has_another(aws, start, toy):
+    toy.wait_for_execution(start("warm"))
+    assert environments(aws, "toy-work")
+    aws.control.post("/_local/idle-environments", {"seconds": 0})
+    try:
+        wait_for(lambda: not environments(aws, "toy-work"))
+    finally:
+        aws.control.post("/_local/idle-environments", {})
+    assert toy.wait_for_execution(start("cold"))["status"] == "SUCCEEDED"
+
+
+def environments(aws, function):
+    """The processes of a function in this local AWS."""
+    marks = {f"AWS_LAMBDA_FUNCTION_NAME={function}".encode(), f"AWS_ENDPOINT_URL={aws.endpoint_url}".encode()}
+    found = []
+    for process in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if marks <= set(process.read_bytes().split(b"\0")):
+                found.append(process)
+        except OSError:  # It has just ended, or is another user's.
+            continue
+    return found
