@@ -38,11 +38,14 @@ _COUNTED = 3
 
 _TOOLS = REPOSITORY / ".local" / "tools" / "bin"
 _COUNTERPARTS = Path(__file__).with_name("counterparts")
+_LANGUAGES = {"Python": (_TOOLS / "python", ".py"), "bash": ("bash", ".sh")}
 # Function, language, command.
 COUNTERPARTS: list[tuple[str, str, list[str | Path]]] = [
-    ("acquire-lock", "Python", [_TOOLS / "python", _COUNTERPARTS / "acquire_lock.py"]),
-    ("get-deploy-request", "Python", [_TOOLS / "python", _COUNTERPARTS / "get_deploy_request.py"]),
-    ("get-deploy-request", "bash", ["bash", _COUNTERPARTS / "get_deploy_request.sh"]),
+    (name, language, [program, path])
+    for name in JOBS
+    for language, (program, suffix) in _LANGUAGES.items()
+    for path in [_COUNTERPARTS / f"{name.replace('-', '_')}{suffix}"]
+    if path.exists()
 ]
 
 
@@ -65,6 +68,8 @@ def measure(show: Show, _: argparse.Namespace) -> dict[str, Any]:
         show(f"{name}: {_told(results['functions'][name])}")
     for name, language, words in COUNTERPARTS:
         found = _timed(words, JOBS[name], _COUNTERPART_STARTS, _COUNTERPART_WARM)
+        if found["calls"] != results["functions"][name]["calls"]:
+            raise Failed(f"{name} in {language} does not make the function's calls, but {found['calls']}")
         if language == "bash":
             # The memory is in the programs that it starts.
             del found["peak_memory_bytes"]
@@ -144,6 +149,7 @@ def _timed(command: Sequence[str | Path], job: Job, starts: int, warm: int) -> d
     with _site(job) as site, site.start(command) as program:
         program.ready()
         site.invoke(program)
+        calls = list(site.services.calls)
         for _ in range(warm):
             asked = program.ready()
             took.append(site.invoke(program) - asked)
@@ -151,7 +157,8 @@ def _timed(command: Sequence[str | Path], job: Job, starts: int, warm: int) -> d
         memory = program.peak_memory()
         program.stop()
     return {
-        "apis": sorted(site.services.called),
+        "apis": sorted({api for api, _ in calls}),
+        "calls": sorted(what for _, what in calls),
         "ready_milliseconds": round(ready * 1000, 2),
         "first_answer_milliseconds": round(first * 1000, 2),
         "warm_milliseconds": round(statistics.median(took) * 1000, 2),

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import parse_qs
 
 from benches import apis
 from benches.http_server import Handler, serving
@@ -21,10 +22,11 @@ _SERVICES = {
 
 
 class LocalServer:
-    """Answers each call, and keeps which APIs were called, and what it could not answer."""
+    """Answers each call, and keeps what was called, and what it could not answer."""
 
     def __init__(self) -> None:
-        self.called: set[str] = set()
+        # The API of each call and what it asked for, in order.
+        self.calls: list[tuple[str, str]] = []
         self.failures: list[str] = []
 
     @contextmanager
@@ -47,10 +49,17 @@ class _Handler(Handler):
             target = self.headers.get("X-Amz-Target", "")
             self._server.failures.append(f"no answer to {self.command} {self.path} {target}: {error!r}")
             return self.answer(501, b"{}", {"Content-Type": "application/json"})
-        self._server.called.add(api)
+        self._server.calls.append((api, self._asked_for(body)))
         return self.answer(status, answer, {"Content-Type": kind, "x-amzn-RequestId": "benchmark"})
 
     do_GET = do_POST = do_PATCH = do_PUT = _serve
+
+    def _asked_for(self, body: bytes) -> str:
+        """The operation, or the method and the path."""
+        if target := self.headers.get("X-Amz-Target"):
+            return target.rsplit(".", 1)[1]
+        path = self.path.split("?")[0]
+        return parse_qs(body.decode())["Action"][0] if path == "/" else f"{self.command} {path}"
 
     def _answered(self, body: bytes) -> tuple[str, int, str, bytes]:
         """The API's name, the status, the content type and the body."""

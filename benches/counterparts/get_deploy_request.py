@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
-import urllib.request
 from typing import Any
 
-import boto3
+from planetscale import Database, report
 from runtime import serve
-
-secrets = boto3.client("secretsmanager")
 
 
 def handle(event: dict[str, Any]) -> dict[str, Any]:
-    database = event["release"]["database"]
-    secret = secrets.get_secret_value(SecretId=os.environ["PLANETSCALE_SECRET_ARN"])
-    token = json.loads(secret["SecretString"])
-    url = (
-        f"{os.environ['PLANETSCALE_API_URL']}/organizations/{database['organization']}/databases/{database['name']}"
-        f"/deploy-requests/{event['number']}"
-    )
-    headers = {"Authorization": f"{token['id']}:{token['token']}", "Accept": "application/json"}
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=30) as answer:
-        request = json.load(answer)
-    return {
-        **step(request, event["waited"], event["release"]["deadlines"]["validation"]),
-        "deployRequest": {
-            "number": request["number"],
-            "url": request["html_url"],
-            "state": request["deployment_state"],
-            "statements": [operation["ddl_statement"] for operation in request["deployment"]["deploy_operations"]],
-        },
-    }
+    request = Database(event["release"]).call("GET", f"/deploy-requests/{event['number']}")
+    decided = step(request, event["waited"], event["release"]["deadlines"]["validation"])
+    return {**decided, "deployRequest": report(request)}
 
 
 def step(request: dict[str, Any], waited: int, deadline: int) -> dict[str, Any]:

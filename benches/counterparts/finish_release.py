@@ -1,0 +1,86 @@
+"""`finish-release` in Python with boto3, as far as the benchmark's invocation goes."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import datetime, timezone
+from typing import Any
+
+import boto3
+from runtime import serve
+
+dynamodb = boto3.client("dynamodb")
+sns = boto3.client("sns")
+TABLE = os.environ["TABLE_NAME"]
+LOCK = {"kind": {"S": "lock"}, "id": {"S": "lock"}}
+
+
+def handle(event: dict[str, Any]) -> dict[str, Any]:
+    told, execution = report(event), event["execution"]
+    key = {"kind": {"S": "release"}, "id": {"S": f"{execution['startedAt']} {execution['name']}"}}
+    notified = (get(key) or {}).get("notified") == {"BOOL": True}
+    write(key, told, notified)
+    holder = get(LOCK)
+    if holder and holder["holder"]["S"] == execution["arn"]:
+        if told["outcome"] != "Superseded":
+            last = {name: {"S": told[name]} for name in ("digest", "execution", "startedAt", "outcome")}
+            dynamodb.put_item(TableName=TABLE, Item={"kind": {"S": "last"}, "id": {"S": "last"}, **last})
+        free(execution["arn"])
+    if not notified:
+        subject = f"{told['application']} {told['environment']}: {told['outcome']}"
+        sns.publish(TopicArn=os.environ["TOPIC_ARN"], Subject=subject, Message=message(told))
+        write(key, told, True)
+    return told
+
+
+def report(event: dict[str, Any]) -> dict[str, Any]:
+    release, execution = event["release"], event["execution"]
+    return {
+        "outcome": event["outcome"],
+        "whatHappened": event["because"],
+        "application": release["application"],
+        "environment": release["environment"],
+        "commit": release["image"]["commit"],
+        "digest": release["image"]["digest"],
+        "order": event["order"],
+        "schema": event["schema"],
+        "deployRequest": event["deployRequest"],
+        "deployment": event["deployment"],
+        "execution": execution["name"],
+        "startedAt": execution["startedAt"],
+        "endedAt": f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
+    }
+
+
+def message(told: dict[str, Any]) -> str:
+    return "\n".join(f"{name}: {value}" for name, value in told.items())
+
+
+def get(key: dict[str, Any]) -> dict[str, Any] | None:
+    return dynamodb.get_item(TableName=TABLE, Key=key, ConsistentRead=True).get("Item")
+
+
+def write(key: dict[str, Any], told: dict[str, Any], notified: bool) -> None:
+    item = {
+        "outcome": {"S": told["outcome"]},
+        "digest": {"S": told["digest"]},
+        "notified": {"BOOL": notified},
+        "report": {"S": json.dumps(told)},
+    }
+    dynamodb.put_item(TableName=TABLE, Item={**key, **item})
+
+
+def free(execution: str) -> None:
+    try:
+        dynamodb.delete_item(
+            TableName=TABLE,
+            Key=LOCK,
+            ConditionExpression="holder = :me AND attribute_not_exists(unsettled)",
+            ExpressionAttributeValues={":me": {"S": execution}},
+        )
+    except dynamodb.exceptions.ConditionalCheckFailedException:
+        pass
+
+
+serve(handle)
