@@ -32,7 +32,7 @@ Show = Callable[[str], None]
 # Starts, and invocations of each after the first.
 _STARTS, _WARM = 15, 20
 # The counterparts take a hundred times longer.
-_COUNTERPART_STARTS, _COUNTERPART_WARM = 5, 4
+_COUNTERPART_STARTS, _COUNTERPART_WARM = 3, 2
 # Instructions hardly differ from one warm invocation to the next.
 _COUNTED = 3
 
