@@ -65,7 +65,7 @@ chaos: tools emulators ## Make hundreds of releases with faults; SEED, RELEASES 
 		$(if $(ENVIRONMENTS),--environments $(ENVIRONMENTS))
 
 bench: export PYTHONPATH := $(CURDIR):$(CURDIR)/tests/releases:$(PYTHONPATH)
-bench: tools emulators ## Measure; PARTS=functions,releases,scale,build and SCALE=1,10,100 can be set.
+bench: tools emulators ## Measure; PARTS=functions,releases,scale,build and SCALE=1,500 can be set.
 	@$(TOOLS)/python -m benches $(if $(PARTS),--parts $(PARTS)) $(if $(SCALE),--scale $(SCALE))
 
 emulators:

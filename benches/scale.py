@@ -37,7 +37,7 @@ _APPLICATION = "bookings-api"
 _FAILURES = ("taskFailedEventDetails", "taskTimedOutEventDetails")
 # How many causes are told, and how many characters of each.
 _MOST_CAUSES, _MOST_CAUSE = 20, 300
-_AT_A_TIME = 4
+_AT_A_TIME = 8
 # How long a function without a call keeps its process.
 _WARM_SECONDS = 3
 
@@ -211,7 +211,7 @@ class _Site:
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         )
         waiter = client.get_waiter("stack_create_complete")
-        waiter.wait(StackName=stack, WaiterConfig={"Delay": 2, "MaxAttempts": 150})
+        waiter.wait(StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 300})
         environment = Environment(self.aws, stack)
         self._fill(environment)
         return environment
