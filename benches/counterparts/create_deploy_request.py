@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import urllib.parse
 from typing import Any
 
 from planetscale import Database, report
@@ -13,8 +12,7 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     release = event["release"]
     head, base = release["database"]["headBranch"], release["database"]["baseBranch"]
     database = Database(release)
-    query = urllib.parse.urlencode({"state": "open", "branch": head, "into_branch": base, "page": 1, "per_page": 100})
-    if database.call("GET", f"/deploy-requests?{query}")["data"]:
+    if database.open_requests():
         raise NotImplementedError("adopting an open request is not part of the benchmark")
     body = {"branch": head, "into_branch": base, "notes": notes(event), "auto_cutover": True}
     created = database.call("POST", "/deploy-requests", body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import urllib.parse
 import urllib.request
 from typing import Any
 
@@ -20,9 +21,15 @@ class Database:
         secret = secrets.get_secret_value(SecretId=os.environ["PLANETSCALE_SECRET_ARN"])
         self._token = json.loads(secret["SecretString"])
         self._path = f"/organizations/{database['organization']}/databases/{database['name']}"
+        self._branches = {"branch": database["headBranch"], "into_branch": database["baseBranch"]}
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         return self._send(method, self._path + path, body)
+
+    def open_requests(self) -> list[dict[str, Any]]:
+        """Those from the head into the base branch."""
+        query = urllib.parse.urlencode({"state": "open", **self._branches, "page": 1, "per_page": 100})
+        return list(self.call("GET", f"/deploy-requests?{query}")["data"])
 
     def list_organizations(self) -> list[dict[str, Any]]:
         return list(self._send("GET", "/organizations?page=1&per_page=100")["data"])

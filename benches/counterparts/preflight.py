@@ -33,12 +33,12 @@ def handle(_: dict[str, Any]) -> dict[str, Any]:
 def planetscale() -> list[Check]:
     names = ("organization", "database", "head_branch", "base_branch")
     organization, name, head, base = (os.environ[f"PLANETSCALE_{each.upper()}"] for each in names)
-    database = Database({"database": {"organization": organization, "name": name}})
+    settings = {"organization": organization, "name": name, "headBranch": head, "baseBranch": base}
+    database = Database({"database": settings})
     organizations = [each["name"] for each in database.list_organizations()]
     found = database.call("GET", "")
     branches = {each: database.call("GET", f"/branches/{each}") for each in (head, base)}
-    query = urllib.parse.urlencode({"state": "open", "branch": head, "into_branch": base, "page": 1, "per_page": 100})
-    requests = database.call("GET", f"/deploy-requests?{query}")["data"]
+    requests = database.open_requests()
     safe = branches[base]["ready"] and branches[base]["production"] and branches[base]["safe_migrations"]
     return [
         ("PlanetScale token", True, "PlanetScale takes it."),

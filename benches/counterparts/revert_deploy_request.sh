@@ -2,14 +2,8 @@
 source "$(dirname "$0")/runtime.sh"
 
 handle() {
-    local number
-    number=$(input number)
-    read_token
-    case $(planetscale GET "/$number" | value deployment_state) in
-        complete_pending_revert) planetscale POST "/$number/revert" '{}' >/dev/null ;;
-        *) left_out "a request whose revert window is not open" ;;
-    esac
-    echo "{\"because\":\"PlanetScale reverts deploy request #$number.\"}"
+    in_revert_window revert
+    echo "{\"because\":\"PlanetScale reverts deploy request #$(input number).\"}"
 }
 
 serve

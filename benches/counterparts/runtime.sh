@@ -40,6 +40,17 @@ planetscale() {
         "$PLANETSCALE_API_URL/organizations/$(input organization)/databases/$database/deploy-requests$2"
 }
 
+# ACTION: has PlanetScale do it to the release's request, whose revert window is open.
+in_revert_window() {
+    local number
+    number=$(input number)
+    read_token
+    case $(planetscale GET "/$number" | value deployment_state) in
+        complete_pending_revert) planetscale POST "/$number/$1" '{}' >/dev/null ;;
+        *) left_out "a request whose revert window is not open" ;;
+    esac
+}
+
 # NAME VALUE: a text as an attribute of DynamoDB.
 text() { printf '"%s":{"S":"%s"}' "$1" "$2"; }
 
