@@ -4,7 +4,7 @@ PYTHON ?= python3
 TOOLS := .local/tools/bin
 EXAMPLE := examples/bookings-api/Cargo.toml
 # What the local AWS and its tests import.
-export PYTHONPATH := $(CURDIR)/tests/local-aws:$(CURDIR)/tests
+export PYTHONPATH := $(CURDIR)/local:$(CURDIR)/tests
 export PYTHONDONTWRITEBYTECODE := 1
 export SAM_CLI_TELEMETRY := 0
 
@@ -14,7 +14,7 @@ help: ## Say what there is to make.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: tools ## Install what the full story needs, with this machine's package manager.
-	@$(TOOLS)/python -m harness.machine --install
+	@$(TOOLS)/python -m cloud.machine --install
 
 demo: tools emulators ## Install into a local AWS, and show releases live. KEEP=1 keeps it, SHORT=1 needs no database or builder.
 	@$(TOOLS)/python -m demo $(if $(KEEP),--keep) $(if $(SHORT),--short)
@@ -32,9 +32,9 @@ lint: tools ## Check format, lints, template and dependencies.
 
 unit: tools ## Run the tests of the decisions, of the two emulators and of the example.
 	cargo test --features shared/planetscale
-	$(TOOLS)/python -m harness.mariadb cargo test -p planetscale-emulator --test api -- --include-ignored
+	$(TOOLS)/python -m cloud.mariadb cargo test -p planetscale-emulator --test api -- --include-ignored
 	cargo test --manifest-path $(EXAMPLE) --target-dir target/example
-	$(TOOLS)/python -m harness.mariadb cargo test --manifest-path $(EXAMPLE) --target-dir target/example -- --ignored
+	$(TOOLS)/python -m cloud.mariadb cargo test --manifest-path $(EXAMPLE) --target-dir target/example -- --ignored
 
 releases: tools emulators ## Run the tests of the local AWS, and whole releases on it, in four local AWSs at a time.
 	@$(MAKE) --no-print-directory --jobs=4 --output-sync=line releases-roles releases-states releases-waits releases-others
@@ -58,7 +58,7 @@ releases-waits:
 	$(PYTEST) $(WAITS)
 
 releases-others:
-	$(PYTEST) tests/local-aws tests/releases benches $(addprefix --ignore=,$(ROLES) $(STATES) $(WAITS))
+	$(PYTEST) tests/local_aws tests/releases benches $(addprefix --ignore=,$(ROLES) $(STATES) $(WAITS))
 
 chaos: tools emulators ## Make hundreds of releases with faults; SEED, RELEASES and ENVIRONMENTS can be set.
 	@$(TOOLS)/python -m chaos $(if $(SEED),--seed $(SEED)) $(if $(RELEASES),--releases $(RELEASES)) \
@@ -72,4 +72,4 @@ emulators:
 	@cargo build --quiet -p planetscale-emulator -p lightsail-emulator
 
 tools:
-	@$(PYTHON) tests/local-aws/setup
+	@$(PYTHON) local/setup

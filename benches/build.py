@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from harness.local_aws import LOCAL, REPOSITORY
-from harness.processes import Process
+from cloud.local_aws import LOCAL, REPOSITORY
+from cloud.processes import Process
 
 from benches.table import Table
 from benches.world import Show

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Iterator
 
-from harness import Environment, PlanetScale, install
-from harness.bookings import DATABASE, HOTELS, ORGANIZATION, TOKEN
+from cloud import Environment, PlanetScale, install
+from cloud.bookings import DATABASE, HOTELS, ORGANIZATION, TOKEN
 
 from benches.table import Table
 from benches.world import CONNECTION_STRING, BusyAws, Push, Show, calls, outcome, push, seconds, short, transitions

@@ -19,9 +19,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from harness import Environment, install
-from harness.bookings import HOTELS, ORGANIZATION, TOKEN
-from harness.local_aws import REPOSITORY
+from cloud import Environment, install
+from cloud.bookings import HOTELS, ORGANIZATION, TOKEN
+from cloud.local_aws import REPOSITORY
 
 from benches import model
 from benches.table import Table

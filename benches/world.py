@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, TypeVar
 
-from harness import Environment, ThreadedAws, emulator, push_event, push_image
+from cloud import Environment, ThreadedAws, emulator, push_event, push_image
 
 # Only the emulators take it.
 CONNECTION_STRING = "mysql://emulated:only-for-the-emulator@127.0.0.1/bookings_api"

@@ -9,8 +9,8 @@ import time
 from datetime import datetime, timezone
 from functools import singledispatch
 
-from harness import push_event, push_image
-from harness.json_http import RequestFailed
+from cloud import push_event, push_image
+from cloud.json_http import RequestFailed
 
 from chaos import plan
 from chaos.plan import Step

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from harness import ThreadedAws, emulator
+from cloud import ThreadedAws, emulator
 
 from chaos.act import act
 from chaos.collect import collect, faults_played

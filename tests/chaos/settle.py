@@ -14,8 +14,8 @@ import threading
 from datetime import datetime, timezone
 from typing import Any
 
-from harness.environment import FunctionError
-from harness.json_http import RequestFailed
+from cloud.environment import FunctionError
+from cloud.json_http import RequestFailed
 
 from chaos import plan
 from chaos.act import judge, update_service

@@ -11,9 +11,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from harness import Environment, LocalAws, PlanetScale, install
-from harness.bookings import HOTELS, ORGANIZATION, TOKEN
-from harness.json_http import JsonApi
+from cloud import Environment, LocalAws, PlanetScale, install
+from cloud.bookings import HOTELS, ORGANIZATION, TOKEN
+from cloud.json_http import JsonApi
 
 from chaos.plan import Place, Plan
 

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any, Iterator
 
 import pytest
-from harness import Environment, LocalAws, emulator, install
+from cloud import Environment, LocalAws, emulator, install
 
 import figures
 from stage import CONNECTION_STRINGS, WAIT_SCALE, Stage

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Iterator
 
-from harness import Environment
+from cloud import Environment
 from samcli.yamlhelper import yaml_parse
 
 RESOURCES: dict[str, dict[str, Any]] = yaml_parse((Path(__file__).resolve().parents[2] / "template.yaml").read_text())[

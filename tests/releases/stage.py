@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Callable, Iterator
 
-from harness import Environment, Lightsail, LocalAws, PlanetScale, push_image
-from harness.bookings import DATABASE, HOTELS, ORGANIZATION, TOKEN
+from cloud import Environment, Lightsail, LocalAws, PlanetScale, push_image
+from cloud.bookings import DATABASE, HOTELS, ORGANIZATION, TOKEN
 
 import figures
 

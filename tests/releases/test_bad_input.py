@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from harness import install
-from harness.processes import ProcessFailed
+from cloud import install
+from cloud.processes import ProcessFailed
 
 from stage import ADD_DESCRIPTION, DATABASE, Ended, Stage
 

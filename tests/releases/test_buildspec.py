@@ -14,8 +14,8 @@ from typing import Iterator
 
 import pytest
 from botocore.exceptions import ClientError
-from harness.code_build import Build, CodeBuild, has_docker_engine
-from harness.local_aws import REPOSITORY as ROOT, LocalAws
+from cloud.code_build import Build, CodeBuild, has_docker_engine
+from cloud.local_aws import REPOSITORY as ROOT, LocalAws
 
 from stage import REPOSITORY, Stage
 

@@ -6,8 +6,8 @@ import os
 from typing import Iterator
 
 import pytest
-from harness import Environment, LocalAws, emulator, install
-from harness.mariadb import MariaDb, NotInstalled, programs, query
+from cloud import Environment, LocalAws, emulator, install
+from cloud.mariadb import MariaDb, NotInstalled, programs, query
 
 from stage import Ended, Stage
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from harness.local_aws import REPOSITORY
+from cloud.local_aws import REPOSITORY
 
 # Errors that a person has to mend; the others are tried again, or tell of a defect.
 WITH_REMEDY = "Misconfigured|SchemaRefused|ContainersRefused|RevertRefused"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from harness import push_image
+from cloud import push_image
 
 from stage import REPOSITORY, Stage
 

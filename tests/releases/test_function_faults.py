@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from harness.bookings import ORGANIZATION, TOKEN
+from cloud.bookings import ORGANIZATION, TOKEN
 
 from stage import ADD_DESCRIPTION, Ended, Stage
 

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from harness import Environment, push_image
-from harness.environment import FunctionError
+from cloud import Environment, push_image
+from cloud.environment import FunctionError
 
 from stage import DATABASE, ORGANIZATION, REPOSITORY, Ended, Stage
 

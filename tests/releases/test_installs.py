@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import tomlkit
-from harness import install
-from harness.local_aws import REPOSITORY as CHECKOUT
+from cloud import install
+from cloud.local_aws import REPOSITORY as CHECKOUT
 
 from stage import REPOSITORY, Stage
 

@@ -7,7 +7,7 @@ import re
 from typing import Any, Callable
 
 import pytest
-from harness import install
+from cloud import install
 
 from stage import ADD_DESCRIPTION, DROP_STARS, Ended, Stage
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from harness.bookings import HOTELS, TOKEN
+from cloud.bookings import HOTELS, TOKEN
 
 from stage import ADD_DESCRIPTION, DROP_STARS, Stage
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Iterator
 
 import pytest
-from harness.environment import FunctionError
+from cloud.environment import FunctionError
 
 import roles
 from stage import ADD_DESCRIPTION, REPOSITORY, Stage

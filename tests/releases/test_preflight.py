@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any, Callable, Iterator
 
 import pytest
-from harness import Environment, push_index
-from harness.bookings import TOKEN
+from cloud import Environment, push_index
+from cloud.bookings import TOKEN
 
 from stage import ADD_DESCRIPTION, REPOSITORY, SECRETS, Stage
 

@@ -8,7 +8,7 @@ import secrets
 from datetime import datetime
 from typing import Any
 
-from harness import push_event, push_image
+from cloud import push_event, push_image
 
 from stage import ADD_DESCRIPTION, REPOSITORY, Stage, one_writer_at_a_time
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
-from harness import Environment, Lightsail, LocalAws, PlanetScale, build, emulator, push_image
-from harness.bookings import DATABASE, HOTELS, ORGANIZATION, TOKEN
-from harness.install import build_directory
-from harness.local_aws import LOCAL, REPOSITORY
+from cloud import Environment, Lightsail, LocalAws, PlanetScale, build, emulator, push_image
+from cloud.bookings import DATABASE, HOTELS, ORGANIZATION, TOKEN
+from cloud.install import build_directory
+from cloud.local_aws import LOCAL, REPOSITORY
 
 # What a person writes in place of the README's placeholders.
 FILLED = {
@@ -96,7 +96,7 @@ def test_the_install_of_the_readme_leads_to_a_release(person: Person) -> None:
     commands = install_commands()
     assert commands[:3] == ["sam build", "sam deploy --config-env qa", "sam deploy --config-env prod"]
 
-    # `sam build` makes what Lambda runs and takes long; the harness makes the same for this machine.
+    # `sam build` makes what Lambda runs and takes long; `cloud` makes the same for this machine.
     build(person.aws.logs)
     copy = person.folder / ".aws-sam" / "build"
     shutil.copytree(build_directory(), copy)

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
-from harness import Environment, Lightsail, LocalAws, emulator, push_image
-from harness.local_aws import REPOSITORY
+from cloud import Environment, Lightsail, LocalAws, emulator, push_image
+from cloud.local_aws import REPOSITORY
 
 from conftest import WAIT_SCALE, _install
 from stage import REPOSITORY as IMAGES
 from stage import Ended, Stage
 
-PROGRAM = REPOSITORY / "tests/lightsail-emulator/tests/images/app.rs"
+PROGRAM = REPOSITORY / "local/lightsail/tests/images/app.rs"
 SERVICE = "bookings-api-qa"
 
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Iterator
 
 import pytest
-from harness import Environment, Lightsail, LocalAws
-from harness.local_aws import REPOSITORY
+from cloud import Environment, Lightsail, LocalAws
+from cloud.local_aws import REPOSITORY
 
 from stage import ADD_DESCRIPTION, Stage
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any, Callable, Iterator
 
 import pytest
-from harness import Environment
+from cloud import Environment
 
 import figures
 from stage import ADD_DESCRIPTION, Stage

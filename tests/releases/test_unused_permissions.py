@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 import pytest
-from harness import Environment, LocalAws
+from cloud import Environment, LocalAws
 
 import roles
 

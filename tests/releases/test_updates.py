@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import tomlkit
-from harness import Environment, install
-from harness.local_aws import REPOSITORY as CHECKOUT
-from harness.processes import ProcessFailed
+from cloud import Environment, install
+from cloud.local_aws import REPOSITORY as CHECKOUT
+from cloud.processes import ProcessFailed
 
 from stage import ADD_DESCRIPTION, REPOSITORY, Stage
 from test_installs import left_of, sids

@@ -6,7 +6,7 @@ import os
 from typing import Iterator
 
 import pytest
-from harness import machine
+from cloud import machine
 
 from story.world import ADD_DESCRIPTION, DESCRIBE, World
 

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness import Environment, Lightsail, LocalAws, PlanetScale, emulator, install
-from harness.bookings import DATABASE, ORGANIZATION, TOKEN
-from harness.code_build import CodeBuild
-from harness.local_aws import REPOSITORY
-from harness.mariadb import MariaDb, query
+from cloud import Environment, Lightsail, LocalAws, PlanetScale, emulator, install
+from cloud.bookings import DATABASE, ORGANIZATION, TOKEN
+from cloud.code_build import CodeBuild
+from cloud.local_aws import REPOSITORY
+from cloud.mariadb import MariaDb, query
 
 APPLICATION = REPOSITORY / "examples" / "bookings-api"
 ADD_DESCRIPTION = "ALTER TABLE hotels ADD description VARCHAR(400)"

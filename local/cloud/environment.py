@@ -9,7 +9,7 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
-from harness.local_aws import LocalAws
+from cloud.local_aws import LocalAws
 
 _POLL_SECONDS = 0.1
 

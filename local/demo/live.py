@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any, Iterator
 
-from harness import Environment
+from cloud import Environment
 from rich.console import Console
 from rich.text import Text
 

@@ -3,7 +3,7 @@
 import pytest
 from botocore.exceptions import ClientError
 
-from harness import install
+from cloud import install
 from toy_support import TOY
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import Environment, LocalAws, emulator, install
+from cloud import Environment, LocalAws, emulator, install
 from toy_support import TOY
 
 

@@ -1,6 +1,6 @@
 """A private MariaDB server, for the branches of the PlanetScale emulator.
 
-    python -m harness.mariadb COMMAND…
+    python -m cloud.mariadb COMMAND…
 
 runs a command with one, whose URL is in PLANETSCALE_EMULATOR_DATABASE_SERVER. Where MariaDB is not installed it says so
 and does not run the command; under CI (the variable CI is set) that is an error.
@@ -17,8 +17,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.local_aws import new_run_folder
-from harness.processes import Process
+from cloud.local_aws import new_run_folder
+from cloud.processes import Process
 
 URL_VARIABLE = "PLANETSCALE_EMULATOR_DATABASE_SERVER"
 
@@ -39,7 +39,7 @@ class MariaDb:
     """A MariaDB server on 127.0.0.1 for as long as the `with` block lasts.
 
     It is nobody else's: its data are new, its only user is an administrator with a random password.
-    Like every process of the harness it ends with this one, even when that is killed.
+    Like every process of this package it ends with this one, even when that is killed.
     """
 
     def __init__(self) -> None:

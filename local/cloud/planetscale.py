@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from harness.local_aws import LocalAws
+from cloud.local_aws import LocalAws
 
 _USUAL = ("read_database", "read_branch", "read_deploy_request", "create_deploy_request")
 

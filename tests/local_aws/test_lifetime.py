@@ -8,11 +8,12 @@ import urllib.request
 
 import pytest
 
-from toy_support import TOY, wait_for
+from cloud.local_aws import FOLDER
+from toy_support import wait_for
 
 SCRIPT = """
 import sys, time
-from harness import LocalAws
+from cloud import LocalAws
 with LocalAws() as aws:
     print(aws.endpoint_url, flush=True)
     time.sleep(600)
@@ -21,7 +22,7 @@ with LocalAws() as aws:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_ministack_ends_with_its_starter(number):
-    environment = {**os.environ, "PYTHONPATH": str(TOY.parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(FOLDER.parent)}
     starter = subprocess.Popen(
         [sys.executable, "-c", SCRIPT],
         env=environment,

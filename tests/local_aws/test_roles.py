@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from harness.environment import FunctionError
+from cloud.environment import FunctionError
 
 
 def run(aws, toy, request):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from harness import machine
-from harness.processes import ProcessFailed
+from cloud import machine
+from cloud.processes import ProcessFailed
 from rich.console import Console
 
 from demo import short, whole

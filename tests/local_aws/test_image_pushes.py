@@ -5,8 +5,8 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from harness import push_image
-from harness.images import PushRefused
+from cloud import push_image
+from cloud.images import PushRefused
 from toy_support import messages, wait_for
 
 REPOSITORY = "toy/app"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import tomlkit
 
-from harness.environment import Environment
-from harness.local_aws import LOCAL, REPOSITORY, LocalAws
-from harness.processes import Process
+from cloud.environment import Environment
+from cloud.local_aws import LOCAL, REPOSITORY, LocalAws
+from cloud.processes import Process
 
 Show = Callable[[str], None]
 
@@ -107,7 +107,7 @@ def _run(name: str, command: list[str], logs: Path, variables: dict[str, str], p
 def _tools_environment() -> dict[str, str]:
     tools = LOCAL / "tools" / "bin"
     if not (tools / "sam").is_file():
-        raise FileNotFoundError(f"{tools / 'sam'} does not exist; create it with tests/local-aws/setup")
+        raise FileNotFoundError(f"{tools / 'sam'} does not exist; create it with local/setup")
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
         "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from harness import Environment, LocalAws
+from cloud import Environment, LocalAws
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text

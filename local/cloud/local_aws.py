@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
-from harness.json_http import JsonApi
-from harness.processes import Process
+from cloud.json_http import JsonApi
+from cloud.processes import Process
 
 if TYPE_CHECKING:
-    from harness.mariadb import MariaDb
+    from cloud.mariadb import MariaDb
 
-FOLDER = Path(__file__).resolve().parents[1]
+FOLDER = Path(__file__).resolve().parents[1] / "aws"
 REPOSITORY = FOLDER.parents[1]
 LOCAL = REPOSITORY / ".local"
 _RUNS_TO_KEEP = 20
@@ -181,7 +181,7 @@ class LocalAws:
     def _start_ministack(self) -> None:
         python = LOCAL / "ministack" / "bin" / "python"
         if not python.is_file():
-            raise FileNotFoundError(f"{python} does not exist; create it with: {FOLDER / 'setup'}")
+            raise FileNotFoundError(f"{python} does not exist; create it with: {FOLDER.parent / 'setup'}")
         temporary = self.logs / "tmp"
         temporary.mkdir(exist_ok=True)
         # Functions inherit all of this, so it is nothing of the machine's but PATH and the like.
@@ -229,14 +229,13 @@ class ThreadedAws(LocalAws):
 
 
 def emulator(name: str) -> Path:
-    """The binary of an emulator of this workspace, as `cargo build -p <name>` leaves it.
+    """The binary of an emulator of this workspace, as `make emulators` leaves it.
 
     Raises FileNotFoundError, saying how to build it.
     """
-    target = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
-    binary = target / "debug" / name
+    binary = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target")) / "debug" / name
     if not binary.is_file():
-        raise FileNotFoundError(f"{binary} does not exist; build it with: cargo build -p {name}")
+        raise FileNotFoundError(f"{binary} does not exist; build it with: make emulators")
     return binary
 
 

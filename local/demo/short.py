@@ -7,8 +7,8 @@ import secrets
 import time
 from dataclasses import dataclass
 
-from harness import Environment, Lightsail, LocalAws, PlanetScale, emulator, install, push_image
-from harness.bookings import DATABASE, HOTELS, ORGANIZATION, TOKEN
+from cloud import Environment, Lightsail, LocalAws, PlanetScale, emulator, install, push_image
+from cloud.bookings import DATABASE, HOTELS, ORGANIZATION, TOKEN
 from rich.console import Console
 
 from demo.live import follow

@@ -22,8 +22,8 @@ from typing import Any, Literal
 import boto3
 import yaml
 
-from harness.local_aws import FOLDER, LOCAL, LocalAws
-from harness.processes import Process, ProcessFailed
+from cloud.local_aws import FOLDER, LOCAL, LocalAws
+from cloud.processes import Process, ProcessFailed
 
 PHASES = ("install", "pre_build", "build", "post_build")
 Shell = Literal["one", "each"]
@@ -177,7 +177,7 @@ def has_docker_engine() -> bool:
 def _tools() -> list[str]:
     command_line = LOCAL / "aws-cli" / "bin"
     if not (command_line / "aws").is_file():
-        raise FileNotFoundError(f"{command_line / 'aws'} does not exist; create it with {FOLDER / 'setup'}")
+        raise FileNotFoundError(f"{command_line / 'aws'} does not exist; create it with {FOLDER.parent / 'setup'}")
     return [str(command_line)] if has_docker_engine() else [str(FOLDER / "docker"), str(command_line)]
 
 

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from harness import machine
-from harness.local_aws import FOLDER
+from cloud import machine
+from cloud.local_aws import FOLDER
 
 sys.path.append(str(FOLDER / "docker"))
 

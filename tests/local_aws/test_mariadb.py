@@ -8,13 +8,14 @@ import sys
 
 import pytest
 
-from harness import LocalAws, PlanetScale, emulator
-from harness.mariadb import MariaDb, NotInstalled, programs, query
-from toy_support import TOY, wait_for
+from cloud import LocalAws, PlanetScale, emulator
+from cloud.local_aws import FOLDER
+from cloud.mariadb import MariaDb, NotInstalled, programs, query
+from toy_support import wait_for
 
 SCRIPT = """
 import time
-from harness.mariadb import MariaDb
+from cloud.mariadb import MariaDb
 with MariaDb() as server:
     print(server.port, flush=True)
     time.sleep(600)
@@ -71,7 +72,7 @@ def test_a_mariadb_that_is_not_installed_is_named_with_its_package(monkeypatch):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_mariadb_ends_with_its_starter(database, number):
-    environment = {**os.environ, "PYTHONPATH": str(TOY.parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(FOLDER.parent)}
     starter = subprocess.Popen([sys.executable, "-c", SCRIPT], env=environment, stdout=subprocess.PIPE, text=True)
     port = int(starter.stdout.readline())
     assert listens(port)

@@ -3,12 +3,12 @@
 Runs in the `.local/tools` virtual environment, which `setup` creates.
 """
 
-from harness.environment import Environment
-from harness.images import push_event, push_image, push_index
-from harness.install import build, install
-from harness.lightsail import Lightsail
-from harness.local_aws import LocalAws, ThreadedAws, emulator
-from harness.planetscale import PlanetScale
+from cloud.environment import Environment
+from cloud.images import push_event, push_image, push_index
+from cloud.install import build, install
+from cloud.lightsail import Lightsail
+from cloud.local_aws import LocalAws, ThreadedAws, emulator
+from cloud.planetscale import PlanetScale
 
 __all__ = [
     *("Environment", "Lightsail", "LocalAws", "PlanetScale", "ThreadedAws"),

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from harness.local_aws import LocalAws
+from cloud.local_aws import LocalAws
 
 # What `docker build` and `docker push` produce.
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"

@@ -1,6 +1,6 @@
 """What of the machine's own programs is there, and which packages have what is missing.
 
-`python -m harness.machine` tells it, and `--install` installs it. Nothing of it is needed for
+`python -m cloud.machine` tells it, and `--install` installs it. Nothing of it is needed for
 `make demo`: it is for the full story, with a real database and an image built from a Dockerfile.
 """
 
@@ -49,7 +49,7 @@ def found(program: str) -> str | None:
 
 def missing() -> list[Need]:
     """What is not there. A Docker engine builds images as well."""
-    from harness.code_build import has_docker_engine
+    from cloud.code_build import has_docker_engine
 
     return [need for need in NEEDS if not need.is_met() and not (need is IMAGE_BUILDER and has_docker_engine())]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from harness.local_aws import LocalAws
+from cloud.local_aws import LocalAws
 
 
 class Lightsail:
