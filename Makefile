@@ -31,8 +31,8 @@ lint: tools ## Check format, lints, template and dependencies.
 	.local/checkov/bin/checkov --config-file .checkov.yaml
 
 unit: tools ## Run the tests of the decisions, of the two emulators and of the example.
-	cargo test --features shared/planetscale
-	$(TOOLS)/python -m cloud.mariadb cargo test -p planetscale-emulator --test api -- --include-ignored
+	cargo test --workspace --features shared/planetscale
+	$(TOOLS)/python -m cloud.mariadb cargo test --workspace --features shared/planetscale --test api -- --ignored
 	cargo test --manifest-path $(EXAMPLE) --target-dir target/example
 	$(TOOLS)/python -m cloud.mariadb cargo test --manifest-path $(EXAMPLE) --target-dir target/example -- --ignored
 
@@ -68,8 +68,9 @@ bench: export PYTHONPATH := $(CURDIR):$(CURDIR)/tests/releases:$(PYTHONPATH)
 bench: tools emulators ## Measure; PARTS=functions,releases,scale,build and SCALE=1,500 can be set.
 	@$(TOOLS)/python -m benches $(if $(PARTS),--parts $(PARTS)) $(if $(SCALE),--scale $(SCALE))
 
+# The functions and the emulators in one go, so that nothing is compiled twice with other features.
 emulators:
-	@cargo build --quiet -p planetscale-emulator -p lightsail-emulator
+	@cargo build --workspace --bins
 
 tools:
 	@$(PYTHON) local/setup

@@ -1,4 +1,4 @@
-"""Installing a project as a person would: `sam build`, then `sam deploy --config-env`."""
+"""Installing a project as a person would: a build, then `sam deploy --config-env`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 import tomlkit
 
 from cloud.environment import Environment
-from cloud.local_aws import LOCAL, REPOSITORY, LocalAws
+from cloud.local_aws import LOCAL, REPOSITORY, LocalAws, target_directory
+from cloud.package import package
 from cloud.processes import Process
 
 Show = Callable[[str], None]
@@ -61,12 +62,11 @@ def install(
 
 
 def build(logs: Path, *, project: Path = REPOSITORY, show: Show = print) -> None:
-    """`sam build`, unless nothing changed since the last time.
+    """Build the functions and the template that names them, unless nothing changed since the last time.
 
-    The result is for local use only, so it is kept apart from `.aws-sam` and from `target`, and
-    built for a short compile time. Of the settings a person needs none: cargo-lambda's own default
-    (cargo-zigbuild, and ziglang installed beside it) builds for every glibc that Lambda has, while
-    plain cargo serves the machine that both compiles and runs.
+    A cargo workspace is built without optimization and for this machine only, by the same `cargo build` that the
+    tests of the functions use, so that nothing is compiled twice. Any other project is built by `sam build`.
+    The result is for local use only, so it is kept apart from `.aws-sam`.
     """
     directory = build_directory(project)
     directory.parent.mkdir(parents=True, exist_ok=True)
@@ -77,18 +77,13 @@ def build(logs: Path, *, project: Path = REPOSITORY, show: Show = print) -> None
         if stamp.is_file() and stamp.read_text() == wanted:
             return
         stamp.unlink(missing_ok=True)
-        command = [
-            *("sam", "build", "--build-dir", str(directory), "--template-file", "template.yaml"),
-        ]
-        variables = {
-            **_tools_environment(),
-            "CARGO_LAMBDA_COMPILER": "cargo",
-            "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16",
-            "CARGO_PROFILE_RELEASE_LTO": "off",
-            "CARGO_PROFILE_RELEASE_OPT_LEVEL": "1",
-            "CARGO_TARGET_DIR": str(LOCAL / "target"),
-        }
-        _run("sam build", command, logs, variables, project, show)
+        if (project / "Cargo.toml").is_file():
+            command = ["cargo", "build", "--workspace", "--bins"]
+            _run("cargo build", command, logs, _tools_environment(), project, show)
+            package(project, directory, target_directory() / "debug")
+        else:
+            command = ["sam", "build", "--build-dir", str(directory), "--template-file", "template.yaml"]
+            _run("sam build", command, logs, _tools_environment(), project, show)
         stamp.write_text(wanted)
 
 

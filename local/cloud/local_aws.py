@@ -233,10 +233,15 @@ def emulator(name: str) -> Path:
 
     Raises FileNotFoundError, saying how to build it.
     """
-    binary = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target")) / "debug" / name
+    binary = target_directory() / "debug" / name
     if not binary.is_file():
         raise FileNotFoundError(f"{binary} does not exist; build it with: make emulators")
     return binary
+
+
+def target_directory() -> Path:
+    """Where cargo builds this workspace."""
+    return Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
 
 
 def _plain_environment() -> dict[str, str]:

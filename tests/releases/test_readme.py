@@ -100,9 +100,6 @@ def test_the_install_of_the_readme_leads_to_a_release(person: Person) -> None:
     build(person.aws.logs)
     copy = person.folder / ".aws-sam" / "build"
     shutil.copytree(build_directory(), copy)
-    template = copy / "template.yaml"
-    # It refers to the state machine from where it was built.
-    template.write_text(template.read_text().replace("../../../../statemachine/", f"{REPOSITORY}/statemachine/"))
     for command in commands[1:3]:
         person.run(command)
     prod = Environment(person.aws, "bookings-api-prod")
