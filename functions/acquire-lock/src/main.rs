@@ -1,8 +1,6 @@
-//! Takes the environment's lock, waits for it, or steps aside.
-
-mod handler;
+//! Wires the function.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    shared::lambda::serve(handler::Context::from_env(), handler::handle).await
+    shared::lambda::serve(acquire_lock::handler::Context::from_env(), acquire_lock::handler::handle).await
 }

@@ -1,8 +1,7 @@
-//! Closes a deploy request that will not be deployed.
-
-mod handler;
+//! Wires the function.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    shared::lambda::serve(shared::planetscale::Connection::from_env(), handler::handle).await
+    shared::lambda::serve(shared::planetscale::Connection::from_env(), close_deploy_request::handler::handle)
+        .await
 }

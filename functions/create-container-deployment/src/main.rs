@@ -1,8 +1,10 @@
-//! Creates the Lightsail deployment of a release.
-
-mod handler;
+//! Wires the function.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    shared::lambda::serve(handler::Context::from_env(), handler::handle).await
+    shared::lambda::serve(
+        create_container_deployment::handler::Context::from_env(),
+        create_container_deployment::handler::handle,
+    )
+    .await
 }

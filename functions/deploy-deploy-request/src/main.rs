@@ -1,8 +1,7 @@
-//! Puts the deploy request into PlanetScale's deploy queue.
-
-mod handler;
+//! Wires the function.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    shared::lambda::serve(shared::planetscale::Connection::from_env(), handler::handle).await
+    shared::lambda::serve(shared::planetscale::Connection::from_env(), deploy_deploy_request::handler::handle)
+        .await
 }

@@ -1,8 +1,6 @@
-//! Records a release, frees the environment's lock and says how it ended.
-
-mod handler;
+//! Wires the function.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    shared::lambda::serve(handler::Context::from_env(), handler::handle).await
+    shared::lambda::serve(finish_release::handler::Context::from_env(), finish_release::handler::handle).await
 }

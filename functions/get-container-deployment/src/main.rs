@@ -1,8 +1,10 @@
-//! Looks at the release's own deployment and says what to do next.
-
-mod handler;
+//! Wires the function.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    shared::lambda::serve(handler::Context::from_env(), handler::handle).await
+    shared::lambda::serve(
+        get_container_deployment::handler::Context::from_env(),
+        get_container_deployment::handler::handle,
+    )
+    .await
 }

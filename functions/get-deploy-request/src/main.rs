@@ -1,8 +1,7 @@
-//! Looks at the deploy request and says what to do next.
-
-mod handler;
+//! Wires the function.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    shared::lambda::serve(shared::planetscale::Connection::from_env(), handler::handle).await
+    shared::lambda::serve(shared::planetscale::Connection::from_env(), get_deploy_request::handler::handle)
+        .await
 }

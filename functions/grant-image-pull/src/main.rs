@@ -1,8 +1,7 @@
-//! Lets the container service pull from the image repository: a CloudFormation custom resource.
-
-mod handler;
+//! Wires the function.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    shared::lambda::serve(handler::Context::from_env(), handler::handle).await
+    shared::lambda::serve(grant_image_pull::handler::Context::from_env(), grant_image_pull::handler::handle)
+        .await
 }

@@ -1,10 +1,8 @@
-//! Says what would make the first release fail: at the install, as a custom resource, and when asked. It only reads.
+//! Wires the function.
 
-mod handler;
-mod looks;
-mod settings;
+#![recursion_limit = "256"]
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    shared::lambda::serve(Ok(handler::Context::from_env()), handler::handle).await
+    shared::lambda::serve(Ok(preflight::handler::Context::from_env()), preflight::handler::handle).await
 }

@@ -1,8 +1,7 @@
-//! Takes an applied deploy request back.
-
-mod handler;
+//! Wires the function.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    shared::lambda::serve(shared::planetscale::Connection::from_env(), handler::handle).await
+    shared::lambda::serve(shared::planetscale::Connection::from_env(), revert_deploy_request::handler::handle)
+        .await
 }

@@ -1,8 +1,6 @@
-//! Closes the revert window of a deploy request, so that the deploy queue is free.
-
-mod handler;
+//! Wires the function.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    shared::lambda::serve(shared::planetscale::Connection::from_env(), handler::handle).await
+    shared::lambda::serve(shared::planetscale::Connection::from_env(), skip_revert::handler::handle).await
 }

@@ -1,9 +1,8 @@
-//! Starts the release that an event, the schedule or a person asks for.
+//! Wires the function.
 
-mod handler;
-mod settings;
+#![recursion_limit = "256"]
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    shared::lambda::serve(handler::Context::from_env(), handler::handle).await
+    shared::lambda::serve(start_release::handler::Context::from_env(), start_release::handler::handle).await
 }

@@ -1,0 +1,3 @@
+//! Takes the environment's lock, waits for it, or steps aside.
+
+pub mod handler;

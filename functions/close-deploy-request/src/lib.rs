@@ -1,0 +1,3 @@
+//! Closes a deploy request that will not be deployed.
+
+pub mod handler;

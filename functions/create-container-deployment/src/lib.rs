@@ -1,0 +1,3 @@
+//! Creates the Lightsail deployment of a release.
+
+pub mod handler;

@@ -1,0 +1,3 @@
+//! Puts the deploy request into PlanetScale's deploy queue.
+
+pub mod handler;

@@ -1,0 +1,3 @@
+//! Looks at the deploy request and says what to do next.
+
+pub mod handler;

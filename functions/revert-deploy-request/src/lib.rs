@@ -1,0 +1,3 @@
+//! Takes an applied deploy request back.
+
+pub mod handler;
