@@ -4,32 +4,38 @@ mod http_client;
 
 use std::env;
 
+pub use aws_config::SdkConfig;
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::{BehaviorVersion, Region};
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use aws_types::sdk_config::SharedCredentialsProvider;
+use aws_types::sdk_config::{Builder, SharedCredentialsProvider};
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use serde_json::Value;
 
-use crate::{Error, text};
+use crate::{Error, http, text};
 
 /// The AWS configuration: region, credentials and endpoints from the environment, where Lambda puts them.
 ///
 /// It is put together by hand: the default chain would also read profile files and build an STS client, at ten times
 /// the start-up cost.
 pub fn config() -> SdkConfig {
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
+    over(http::client())
         .region(env::var("AWS_REGION").ok().map(Region::new))
         .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
-        .http_client(http_client::HttpClient)
-        // Bodies are read whole, and every call has a time-out.
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .service_config(ServiceEndpoints)
         .build()
+}
+
+/// What is the same in every configuration: its calls go over `http`.
+pub fn over(http: http::Client) -> Builder {
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(http_client::HttpClient(http))
+        // Bodies are read whole, and every call has a time-out.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }
 
 /// `AWS_ENDPOINT_URL_<SERVICE>` before `AWS_ENDPOINT_URL`, as the AWS SDKs and tools reference guide, "Service-specific

@@ -5,7 +5,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Error, http, text};
+use crate::http::{Client, Lost, Method, Request as Call, Url};
+use crate::{Error, text};
 
 /// The longest reason: an answer has at most 4,096 bytes in all.
 const LONGEST_REASON: usize = 700;
@@ -67,7 +68,12 @@ impl<P> Request<P> {
     ///
     /// # Errors
     /// [`Error::Retryable`] when CloudFormation did not take the answer.
-    pub async fn answer(&self, id: &str, result: Result<&Map<String, Value>, &Error>) -> Result<(), Error> {
+    pub async fn answer(
+        &self,
+        http: &Client,
+        id: &str,
+        result: Result<&Map<String, Value>, &Error>,
+    ) -> Result<(), Error> {
         let reason = result
             .err()
             .map_or_else(|| "Done.".into(), |error| text::shorten(&error.to_string(), LONGEST_REASON));
@@ -85,14 +91,18 @@ impl<P> Request<P> {
             data: result.unwrap_or(&no_data),
         };
         let body = serde_json::to_vec(&response).map_err(|error| Error::Unexpected(format!("{error}.")))?;
-        let lost = |error: reqwest::Error| {
-            Error::Retryable(format!("CloudFormation took no answer: {}.", http::causes(&error)))
-        };
-        // The URL is signed without a content type.
-        let sent = http::client().put(&self.response_url).body(body).send().await.map_err(lost)?;
-        sent.error_for_status().map_err(|error| {
-            Error::Retryable(format!("CloudFormation refused the answer: {:?}.", error.status()))
+        let url = Url::parse(&self.response_url).map_err(|error| {
+            Error::Misconfigured(format!("CloudFormation's ResponseURL is none: {error}."))
         })?;
+        // The URL is signed without a content type.
+        let mut call = Call::new(Method::PUT, url);
+        *call.body_mut() = Some(body.into());
+        let lost =
+            |Lost { causes, .. }| Error::Retryable(format!("CloudFormation took no answer: {causes}."));
+        let status = http.call(call).await.map_err(lost)?.status;
+        if !status.is_success() {
+            return Err(Error::Retryable(format!("CloudFormation refused the answer: {status}.")));
+        }
         Ok(())
     }
 }

@@ -63,7 +63,11 @@ fn log() {
 
 /// Parses the function's input. The state machine sets `redriven` for a function that changes something, when the
 /// execution was redriven since it took the lock: another release may have taken the lock over meanwhile.
-fn parse<I: DeserializeOwned>(payload: Value) -> Result<I, Error> {
+///
+/// # Errors
+/// [`Error::Redriven`] for one that was redriven, [`Error::Misconfigured`] for an input that is not what the handler
+/// takes.
+pub fn parse<I: DeserializeOwned>(payload: Value) -> Result<I, Error> {
     if payload["redriven"] == true {
         return Err(Error::Redriven(
             "The execution was redriven: it takes the lock again before it changes anything.".into(),

@@ -49,7 +49,12 @@ impl Records {
     /// # Errors
     /// [`Error::Misconfigured`] when it is not set.
     pub fn from_env(config: &SdkConfig) -> Result<Self, Error> {
-        Ok(Self { client: Client::new(config), table: config::required("TABLE_NAME")? })
+        Ok(Self::new(Client::new(config), config::required("TABLE_NAME")?))
+    }
+
+    /// The table `table`.
+    pub fn new(client: Client, table: String) -> Self {
+        Self { client, table }
     }
 
     /// Takes the lock for `me` if it still is as it was `found`. Returns whether it did.

@@ -7,6 +7,7 @@ use planetscale_emulator::{Options, Server};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use shared::Error;
+use shared::http::Request;
 use shared::planetscale::{DeployRequestNumber, Failure, NewDeployRequest, PlanetScale, ServiceToken, Stage};
 use shared::release::Database;
 
@@ -21,7 +22,8 @@ struct Lab {
 impl Lab {
     async fn start() -> Self {
         let server = Server::start(Options { quiet: true, ..Options::default() }).await.unwrap();
-        let client = PlanetScale::new(Some(format!("http://{}/v1/", server.address())));
+        let client =
+            PlanetScale::new(shared::http::client(), Some(format!("http://{}/v1/", server.address())));
         let database = Database {
             organization: "acme".into(),
             name: "shop".into(),
@@ -47,10 +49,12 @@ impl Lab {
 
     async fn control(&self, method: &str, path: &str, body: Value) -> Value {
         let url = format!("http://{}/_control/{path}", self.server.address());
-        let request = shared::http::client().request(method.parse().unwrap(), url).json(&body);
-        let response = request.send().await.unwrap();
-        assert!(response.status().is_success(), "{path}: {}", response.text().await.unwrap());
-        response.json().await.unwrap()
+        let mut request = Request::new(method.parse().unwrap(), url.parse().unwrap());
+        request.headers_mut().insert("content-type", "application/json".parse().unwrap());
+        *request.body_mut() = Some(body.to_string().into());
+        let response = shared::http::client().call(request).await.unwrap();
+        assert!(response.status.is_success(), "{path}: {}", String::from_utf8_lossy(&response.body));
+        serde_json::from_slice(&response.body).unwrap()
     }
 
     async fn fault(&self, fault: Value) {

@@ -14,11 +14,15 @@ pub struct Context {
 impl Context {
     pub fn from_env() -> Result<Self, Error> {
         let aws = aws::config();
-        Ok(Self {
-            ecr: aws_sdk_ecr::Client::new(&aws),
-            sfn: aws_sdk_sfn::Client::new(&aws),
-            records: Records::from_env(&aws)?,
-        })
+        Ok(Self::new(
+            aws_sdk_ecr::Client::new(&aws),
+            aws_sdk_sfn::Client::new(&aws),
+            Records::from_env(&aws)?,
+        ))
+    }
+
+    pub fn new(ecr: aws_sdk_ecr::Client, sfn: aws_sdk_sfn::Client, records: Records) -> Self {
+        Self { ecr, sfn, records }
     }
 }
 

@@ -17,23 +17,29 @@ pub struct Context {
     lightsail: aws_sdk_lightsail::Client,
     ecr: aws_sdk_ecr::Client,
     secrets: aws_sdk_secretsmanager::Client,
-    container: String,
-    port: u16,
-    health_check_path: String,
-    environment: String,
-    connection_string: Option<ConnectionString>,
-    reference: ReferenceStyle,
-    moving_tags: TagList,
+    settings: Settings,
 }
 
-struct ConnectionString {
-    variable: String,
-    secret_arn: String,
+/// The stack's parameters.
+pub struct Settings {
+    pub container: String,
+    pub port: u16,
+    pub health_check_path: String,
+    /// The containers' own variables, a JSON object.
+    pub environment: String,
+    pub connection_string: Option<ConnectionString>,
+    pub reference: ReferenceStyle,
+    pub moving_tags: TagList,
 }
 
-impl Context {
+/// The variable in which the containers get the text of a secret.
+pub struct ConnectionString {
+    pub variable: String,
+    pub secret_arn: String,
+}
+
+impl Settings {
     pub fn from_env() -> Result<Self, Error> {
-        let aws = aws::config();
         let connection_string = match config::optional("CONNECTION_STRING_SECRET_ARN") {
             Some(secret_arn) => Some(ConnectionString {
                 variable: config::required("CONNECTION_STRING_VARIABLE")?,
@@ -42,9 +48,6 @@ impl Context {
             None => None,
         };
         Ok(Self {
-            lightsail: lightsail::client_without_retries(&aws),
-            ecr: aws_sdk_ecr::Client::new(&aws),
-            secrets: aws_sdk_secretsmanager::Client::new(&aws),
             container: config::required("CONTAINER_NAME")?,
             port: config::parsed("CONTAINER_PORT")?,
             health_check_path: config::required("HEALTH_CHECK_PATH")?,
@@ -53,6 +56,28 @@ impl Context {
             reference: config::parsed("IMAGE_REFERENCE")?,
             moving_tags: config::parsed("MOVING_TAGS")?,
         })
+    }
+}
+
+impl Context {
+    pub fn from_env() -> Result<Self, Error> {
+        let aws = aws::config();
+        Ok(Self::new(
+            lightsail::client_without_retries(&aws),
+            aws_sdk_ecr::Client::new(&aws),
+            aws_sdk_secretsmanager::Client::new(&aws),
+            Settings::from_env()?,
+        ))
+    }
+
+    /// `lightsail` tries every call once: see [`lightsail::client_without_retries`].
+    pub fn new(
+        lightsail: aws_sdk_lightsail::Client,
+        ecr: aws_sdk_ecr::Client,
+        secrets: aws_sdk_secretsmanager::Client,
+        settings: Settings,
+    ) -> Self {
+        Self { lightsail, ecr, secrets, settings }
     }
 }
 
@@ -117,9 +142,9 @@ impl Context {
     /// The reference to deploy, checked just before: the immutable tag must still point at the release's digest.
     async fn reference(&self, release: &Release) -> Result<String, Error> {
         let image = &release.image;
-        let TagList(moving) = &self.moving_tags;
+        let Settings { reference, moving_tags: TagList(moving), .. } = &self.settings;
         match registry::digested(&self.ecr, &image.repository, &image.digest).await? {
-            Some(found) => self.reference.reference(&image.uri, &image.digest, &found.tags, moving),
+            Some(found) => reference.reference(&image.uri, &image.digest, &found.tags, moving),
             None => Err(Error::ContainersRefused(format!(
                 "The image {} is gone from the repository {}. Push it again.",
                 image.digest, image.repository
@@ -128,7 +153,7 @@ impl Context {
     }
 
     async fn container(&self, image: String, execution: &Execution) -> Result<Container, Error> {
-        let secret = match &self.connection_string {
+        let secret = match &self.settings.connection_string {
             Some(ConnectionString { variable, secret_arn }) => {
                 Some((variable, secrets::read(&self.secrets, secret_arn, "FillConnectionString").await?))
             }
@@ -136,11 +161,11 @@ impl Context {
         };
         let connection_string =
             secret.as_ref().map(|(variable, secret)| (variable.as_str(), secret.expose_secret()));
-        let variables = environment(&self.environment, connection_string, &execution.name)?;
+        let variables = environment(&self.settings.environment, connection_string, &execution.name)?;
         Ok(Container::builder()
             .image(image)
             .set_environment(Some(variables.into_iter().collect()))
-            .ports(self.port.to_string(), ContainerServiceProtocol::Http)
+            .ports(self.settings.port.to_string(), ContainerServiceProtocol::Http)
             .build())
     }
 
@@ -151,12 +176,12 @@ impl Context {
     ) -> Result<ContainerService, SdkError<CreateContainerServiceDeploymentError>> {
         // Lightsail's default takes every status from 200 to 499 for healthy.
         let health_check = ContainerServiceHealthCheckConfig::builder()
-            .path(&self.health_check_path)
+            .path(&self.settings.health_check_path)
             .success_codes("200")
             .build();
         let endpoint = EndpointRequest::builder()
-            .container_name(&self.container)
-            .container_port(self.port.into())
+            .container_name(&self.settings.container)
+            .container_port(self.settings.port.into())
             .health_check(health_check)
             .build()
             .map_err(SdkError::construction_failure)?;
@@ -164,7 +189,7 @@ impl Context {
             .lightsail
             .create_container_service_deployment()
             .service_name(service)
-            .containers(&self.container, container)
+            .containers(&self.settings.container, container)
             .public_endpoint(endpoint)
             .send()
             .await?;

@@ -1,4 +1,4 @@
-use chrono::Utc;
+use shared::clock::Clock;
 use shared::records::Records;
 use shared::report::{Ending, Report, message, report, subject};
 use shared::{Error, Outcome, aws, config};
@@ -7,16 +7,22 @@ pub struct Context {
     sns: aws_sdk_sns::Client,
     records: Records,
     topic_arn: String,
+    clock: Clock,
 }
 
 impl Context {
     pub fn from_env() -> Result<Self, Error> {
         let aws = aws::config();
-        Ok(Self {
-            sns: aws_sdk_sns::Client::new(&aws),
-            records: Records::from_env(&aws)?,
-            topic_arn: config::required("TOPIC_ARN")?,
-        })
+        Ok(Self::new(
+            aws_sdk_sns::Client::new(&aws),
+            Records::from_env(&aws)?,
+            config::required("TOPIC_ARN")?,
+            Clock::system(),
+        ))
+    }
+
+    pub fn new(sns: aws_sdk_sns::Client, records: Records, topic_arn: String, clock: Clock) -> Self {
+        Self { sns, records, topic_arn, clock }
     }
 }
 
@@ -24,7 +30,7 @@ impl Context {
 /// record is written before the lock is freed, and a notification is sent again rather than never.
 pub async fn handle(context: &Context, ending: Ending) -> Result<Report, Error> {
     let Ending { release, execution, .. } = &ending;
-    let report = report(&ending, Utc::now());
+    let report = report(&ending, context.clock.now());
     let notified = context.records.is_notified(execution).await?;
     context.records.write(execution, release, &report, notified).await?;
     let holder = context.records.holder().await?;

@@ -22,7 +22,12 @@ pub struct Context {
 
 impl Context {
     pub fn from_env() -> Result<Self, Error> {
-        Ok(Self { lightsail: Client::new(&aws::config()), container: config::required("CONTAINER_NAME")? })
+        Ok(Self::new(Client::new(&aws::config()), config::required("CONTAINER_NAME")?))
+    }
+
+    /// `container` names the one whose log is read.
+    pub fn new(lightsail: Client, container: String) -> Self {
+        Self { lightsail, container }
     }
 }
 

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Map;
 use shared::custom_resource::{Event, RequestType};
 use shared::repository_policy::{grant, grants, revoke};
-use shared::{Error, aws};
+use shared::{Error, aws, http};
 
 /// How often, and how many times, to look for the puller role. AWS says to wait at least 30 seconds for it.
 const LOOKS: (Duration, u32) = (Duration::from_secs(2), 120);
@@ -14,12 +14,18 @@ const WRITES: u32 = 5;
 pub struct Context {
     ecr: aws_sdk_ecr::Client,
     lightsail: aws_sdk_lightsail::Client,
+    http: http::Client,
 }
 
 impl Context {
     pub fn from_env() -> Result<Self, Error> {
         let aws = aws::config();
-        Ok(Self { ecr: aws_sdk_ecr::Client::new(&aws), lightsail: aws_sdk_lightsail::Client::new(&aws) })
+        Ok(Self::new(aws_sdk_ecr::Client::new(&aws), aws_sdk_lightsail::Client::new(&aws), http::client()))
+    }
+
+    /// `http` takes the answers to CloudFormation.
+    pub fn new(ecr: aws_sdk_ecr::Client, lightsail: aws_sdk_lightsail::Client, http: http::Client) -> Self {
+        Self { ecr, lightsail, http }
     }
 }
 
@@ -45,7 +51,7 @@ pub async fn handle(context: &Context, event: Event<Properties, Properties>) -> 
     // A changed repository or service is another grant: CloudFormation then deletes the old one.
     let id = format!("{}/{}", properties.repository, properties.service);
     let no_data = Map::new();
-    request.answer(&id, done.as_ref().map(|()| &no_data)).await?;
+    request.answer(&context.http, &id, done.as_ref().map(|()| &no_data)).await?;
     done
 }
 

@@ -1,11 +1,12 @@
-use chrono::Utc;
 use serde::de::IgnoredAny;
 use serde_json::Map;
+use shared::aws::SdkConfig;
+use shared::clock::Clock;
 use shared::custom_resource::{Event, RequestType};
 use shared::planetscale::{PlanetScale, ServiceToken};
 use shared::preflight::planetscale::{Look, Seen, Wanted};
 use shared::preflight::{Check, Report, containers, image, planetscale, secrets};
-use shared::{Error, aws, config};
+use shared::{Error, aws, http};
 
 use crate::looks::{self, bounded};
 use crate::settings::{PlanetScaleSettings, Settings, fill};
@@ -20,19 +21,39 @@ pub struct Context {
     lightsail: aws_sdk_lightsail::Client,
     secrets: aws_sdk_secretsmanager::Client,
     sns: aws_sdk_sns::Client,
+    http: http::Client,
+    clock: Clock,
 }
 
 impl Context {
     /// Wrong settings are kept as a fact: they must not make an install fail.
     pub fn from_env() -> Self {
-        let aws = aws::config();
+        Self::new(
+            &aws::config(),
+            PlanetScale::from_env(),
+            Settings::from_env(),
+            http::client(),
+            Clock::system(),
+        )
+    }
+
+    /// `http` takes the answers to CloudFormation, and the download of an image's configuration.
+    pub fn new(
+        aws: &SdkConfig,
+        planetscale: PlanetScale,
+        settings: Result<Settings, Error>,
+        http: http::Client,
+        clock: Clock,
+    ) -> Self {
         Self {
-            settings: Settings::from_env(),
-            planetscale: PlanetScale::new(config::optional("PLANETSCALE_API_URL")),
-            ecr: aws_sdk_ecr::Client::new(&aws),
-            lightsail: aws_sdk_lightsail::Client::new(&aws),
-            secrets: aws_sdk_secretsmanager::Client::new(&aws),
-            sns: aws_sdk_sns::Client::new(&aws),
+            settings,
+            planetscale,
+            ecr: aws_sdk_ecr::Client::new(aws),
+            lightsail: aws_sdk_lightsail::Client::new(aws),
+            secrets: aws_sdk_secretsmanager::Client::new(aws),
+            sns: aws_sdk_sns::Client::new(aws),
+            http,
+            clock,
         }
     }
 }
@@ -47,12 +68,12 @@ pub async fn handle(
         Event::Install(request) => request,
     };
     if request.request_type == RequestType::Delete {
-        request.answer(ID, Ok(&Map::new())).await?;
+        request.answer(&context.http, ID, Ok(&Map::new())).await?;
         return Ok(None);
     }
     let report = context.report().await;
     let data = Map::from_iter([("Report".into(), report.brief().into())]);
-    request.answer(ID, Ok(&data)).await?;
+    request.answer(&context.http, ID, Ok(&data)).await?;
     Ok(Some(report))
 }
 
@@ -61,11 +82,11 @@ impl Context {
         let report = match &self.settings {
             Ok(settings) => {
                 let checks = self.checks(settings).await;
-                Report::new(&settings.application, &settings.environment, Utc::now(), checks)
+                Report::new(&settings.application, &settings.environment, self.clock.now(), checks)
             }
             Err(error) => {
                 let wrong = Check::problem("settings", error.to_string(), "Deploy the stack again.");
-                Report::new("This application", "this environment", Utc::now(), vec![wrong])
+                Report::new("This application", "this environment", self.clock.now(), vec![wrong])
             }
         };
         tracing::info!(ready = report.ready, %report, "preflight");
@@ -140,7 +161,7 @@ impl Context {
         let (found, repository_found, image_found, subscriptions) = tokio::join!(
             bounded("lightsail:GetContainerServices", looks::service(&self.lightsail, service)),
             bounded("ecr:GetRepositoryPolicy", looks::repository(&self.ecr, repository)),
-            bounded("ECR about the image", looks::image(&self.ecr, repository, moving_tag)),
+            bounded("ECR about the image", looks::image(&self.ecr, &self.http, repository, moving_tag)),
             bounded("sns:GetTopicAttributes", looks::subscriptions(&self.sns, topic_arn)),
         );
         // Without a repository there is no image either, and one problem says it.

@@ -2,4 +2,4 @@
 
 pub mod handler;
 mod looks;
-mod settings;
+pub mod settings;

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use aws_sdk_ecr::types::ImageIdentifier;
+use shared::http::{Client, Lost, Method, Request, Url};
 use shared::image::{ImageDigest, ImageTag};
 use shared::preflight::Fact;
 use shared::preflight::containers::{Repository, Service, Subscriptions};
 use shared::preflight::image::{Image, Manifest, Platform, manifest, platform};
-use shared::{Error, aws, http, registry};
+use shared::{Error, aws, registry};
 
 /// How long one look may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -46,11 +47,18 @@ pub async fn repository(client: &aws_sdk_ecr::Client, name: &str) -> Fact<Reposi
     }
 }
 
-pub async fn image(client: &aws_sdk_ecr::Client, repository: &str, tag: &ImageTag) -> Fact<Image> {
+pub async fn image(
+    client: &aws_sdk_ecr::Client,
+    http: &Client,
+    repository: &str,
+    tag: &ImageTag,
+) -> Fact<Image> {
     let Some(found) = registry::tagged(client, repository, tag).await? else { return Ok(None) };
     let platforms = match manifest(&manifest_text(client, repository, &found.digest).await?)? {
         Manifest::Index(platforms) => platforms,
-        Manifest::Image { configuration } => vec![configured(client, repository, &configuration).await?],
+        Manifest::Image { configuration } => {
+            vec![configured(client, http, repository, &configuration).await?]
+        }
     };
     Ok(Some(Image { digest: found.digest, tags: found.tags, platforms }))
 }
@@ -71,6 +79,7 @@ async fn manifest_text(
 /// The platform in an image's configuration, which is kept like a layer.
 async fn configured(
     client: &aws_sdk_ecr::Client,
+    http: &Client,
     repository: &str,
     configuration: &str,
 ) -> Result<Platform, Error> {
@@ -78,20 +87,19 @@ async fn configured(
     let layer = client.get_download_url_for_layer().repository_name(repository).layer_digest(configuration);
     let answer = layer.send().await.map_err(|error| aws::failed(&call, &error))?;
     let url = answer.download_url().ok_or_else(|| Error::Unexpected(format!("{call} answered no URL.")))?;
-    let lost = |error: reqwest::Error| {
-        Error::Retryable(format!(
-            "No answer to the download of the image's configuration: {}.",
-            http::causes(&error)
-        ))
+    let url =
+        Url::parse(url).map_err(|error| Error::Unexpected(format!("{call} answered no URL: {error}.")))?;
+    let lost = |Lost { causes, .. }| {
+        Error::Retryable(format!("No answer to the download of the image's configuration: {causes}."))
     };
-    let answer = http::client().get(url).send().await.map_err(lost)?;
-    if !answer.status().is_success() {
+    let answer = http.call(Request::new(Method::GET, url)).await.map_err(lost)?;
+    if !answer.status.is_success() {
         return Err(Error::Retryable(format!(
             "The download of the image's configuration answered {}.",
-            answer.status()
+            answer.status
         )));
     }
-    platform(&answer.bytes().await.map_err(lost)?)
+    platform(&answer.body)
 }
 
 pub async fn subscriptions(client: &aws_sdk_sns::Client, topic: &str) -> Fact<Subscriptions> {

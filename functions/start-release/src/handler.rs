@@ -1,6 +1,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
+use shared::clock::Clock;
 use shared::image::{ImageDigest, immutable_tag};
 use shared::records::Records;
 use shared::release::{Cause, Image, Release};
@@ -14,17 +15,29 @@ pub struct Context {
     sfn: aws_sdk_sfn::Client,
     records: Records,
     settings: Settings,
+    clock: Clock,
 }
 
 impl Context {
     pub fn from_env() -> Result<Self, Error> {
         let aws = aws::config();
-        Ok(Self {
-            ecr: aws_sdk_ecr::Client::new(&aws),
-            sfn: aws_sdk_sfn::Client::new(&aws),
-            records: Records::from_env(&aws)?,
-            settings: Settings::from_env()?,
-        })
+        Ok(Self::new(
+            aws_sdk_ecr::Client::new(&aws),
+            aws_sdk_sfn::Client::new(&aws),
+            Records::from_env(&aws)?,
+            Settings::from_env()?,
+            Clock::system(),
+        ))
+    }
+
+    pub fn new(
+        ecr: aws_sdk_ecr::Client,
+        sfn: aws_sdk_sfn::Client,
+        records: Records,
+        settings: Settings,
+        clock: Clock,
+    ) -> Self {
+        Self { ecr, sfn, records, settings, clock }
     }
 }
 
@@ -41,7 +54,7 @@ pub async fn handle(context: &Context, payload: Value) -> Result<Output, Error> 
         Request::Ignore(because) => Ok(Output { started: None, because }),
         Request::Release(digest, at) => context.start(digest, at, Cause::Push).await,
         Request::ByHand => match context.current().await? {
-            Some(digest) => context.start(digest, Utc::now(), Cause::ByHand).await,
+            Some(digest) => context.start(digest, context.clock.now(), Cause::ByHand).await,
             None => Err(Error::Misconfigured(context.nothing_pushed())),
         },
         Request::Look(at) => {

@@ -1,4 +1,4 @@
 //! Starts the release that an event, the schedule or a person asks for.
 
 pub mod handler;
-mod settings;
+pub mod settings;

@@ -10,17 +10,16 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
-use reqwest::{Client, Method, Request, Url};
 
-use crate::http;
+use crate::http::{Client, Lost, Method, Request, Url};
 
 /// Hands the SDKs their connections.
 #[derive(Debug)]
-pub(super) struct HttpClient;
+pub(super) struct HttpClient(pub(super) Client);
 
 impl SdkHttpClient for HttpClient {
     fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(Connector { client: http::client(), timeout: settings.read_timeout() })
+        SharedHttpConnector::new(Connector { client: self.0.clone(), timeout: settings.read_timeout() })
     }
 }
 
@@ -39,11 +38,10 @@ impl HttpConnector for Connector {
             if let Some(timeout) = timeout {
                 *request.timeout_mut() = Some(timeout);
             }
-            let answer = client.execute(request).await.map_err(lost)?;
-            let status = answer.status().as_u16().try_into().map_err(|error| broken(&error))?;
-            let headers = answer.headers().clone();
-            let mut response = HttpResponse::new(status, SdkBody::from(answer.bytes().await.map_err(lost)?));
-            for (name, value) in &headers {
+            let answer = client.call(request).await.map_err(lost)?;
+            let status = answer.status.as_u16().try_into().map_err(|error| broken(&error))?;
+            let mut response = HttpResponse::new(status, SdkBody::from(answer.body));
+            for (name, value) in &answer.headers {
                 // A header that is not text is none that the SDKs read.
                 if let Ok(value) = value.to_str() {
                     response.headers_mut().append(name.as_str().to_owned(), value.to_owned());
@@ -68,13 +66,8 @@ fn outgoing(request: &HttpRequest) -> Result<Request, ConnectorError> {
 }
 
 /// No answer, so that the SDK tries again as it is set to.
-fn lost(error: reqwest::Error) -> ConnectorError {
-    let causes = http::causes(&error);
-    if error.is_timeout() {
-        ConnectorError::timeout(causes.into())
-    } else {
-        ConnectorError::io(causes.into())
-    }
+fn lost(Lost { timed_out, causes }: Lost) -> ConnectorError {
+    if timed_out { ConnectorError::timeout(causes.into()) } else { ConnectorError::io(causes.into()) }
 }
 
 /// A request or an answer that cannot be told over HTTP.

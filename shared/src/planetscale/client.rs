@@ -1,14 +1,15 @@
 //! The client for deploy requests.
 
-use reqwest::{Client, Method, StatusCode};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::model::{DeployRequest, DeployRequestNumber, Page};
+use crate::http::{Client, Lost, Method, Request, StatusCode, Url};
 use crate::release::Database;
-use crate::{Error, http, text};
+use crate::{Error, config, http, text};
 
 /// PlanetScale's public API.
 const API_URL: &str = "https://api.planetscale.com/v1";
@@ -101,10 +102,15 @@ impl From<Failure> for Error {
 }
 
 impl PlanetScale {
-    /// A client for PlanetScale's public API, or for the API at `base_url`.
-    pub fn new(base_url: Option<String>) -> Self {
+    /// The client of the API at `PLANETSCALE_API_URL`, or of PlanetScale's public one.
+    pub fn from_env() -> Self {
+        Self::new(http::client(), config::optional("PLANETSCALE_API_URL"))
+    }
+
+    /// A client over `http` for PlanetScale's public API, or for the API at `base_url`.
+    pub fn new(http: Client, base_url: Option<String>) -> Self {
         let base_url = base_url.unwrap_or_else(|| API_URL.into()).trim_end_matches('/').to_owned();
-        Self { http: http::client(), base_url }
+        Self { http, base_url }
     }
 
     /// The client with a token, for the deploy requests of `database`.
@@ -236,7 +242,7 @@ impl PlanetScale {
         query: &[(&str, String)],
         body: Option<Value>,
     ) -> Result<Answer, Error> {
-        let mut url = reqwest::Url::parse(&self.base_url)
+        let mut url = Url::parse(&self.base_url)
             .map_err(|error| Error::Misconfigured(format!("PLANETSCALE_API_URL is not a URL: {error}.")))?;
         url.path_segments_mut()
             .map_err(|()| Error::Misconfigured("PLANETSCALE_API_URL has no path.".into()))?
@@ -246,22 +252,21 @@ impl PlanetScale {
             url.query_pairs_mut().extend_pairs(query);
         }
         let authorization = format!("{}:{}", token.id, token.token.expose_secret());
-        let mut authorization = reqwest::header::HeaderValue::from_str(&authorization)
+        let mut authorization = HeaderValue::from_str(&authorization)
             .map_err(|_| Error::Misconfigured("The PlanetScale token is not printable text.".into()))?;
         authorization.set_sensitive(true);
 
-        let mut request = self.http.request(method, url).header("Authorization", authorization);
-        request = request.header("Accept", "application/json");
-        if let Some(body) = &body {
-            request = request.json(body);
+        let mut request = Request::new(method, url);
+        request.headers_mut().insert(AUTHORIZATION, authorization);
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+        if let Some(body) = body {
+            request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            *request.body_mut() = Some(body.to_string().into());
         }
-        let lost = |error: reqwest::Error| {
-            Error::Retryable(format!("No answer to {what} of PlanetScale: {}.", http::causes(&error)))
-        };
-        let response = request.send().await.map_err(lost)?;
-        let status = response.status();
-        let body = response.bytes().await.map_err(lost)?.into();
-        Ok(Answer { what, status, body })
+        let lost =
+            |Lost { causes, .. }| Error::Retryable(format!("No answer to {what} of PlanetScale: {causes}."));
+        let answer = self.http.call(request).await.map_err(lost)?;
+        Ok(Answer { what, status: answer.status, body: answer.body })
     }
 }
 

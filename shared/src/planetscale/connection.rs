@@ -20,11 +20,16 @@ impl Connection {
     /// # Errors
     /// [`Error::Misconfigured`] when the secret is not named.
     pub fn from_env() -> Result<Self, Error> {
-        Ok(Self {
-            planetscale: PlanetScale::new(config::optional("PLANETSCALE_API_URL")),
-            secrets: Client::new(&aws::config()),
-            secret_arn: config::required("PLANETSCALE_SECRET_ARN")?,
-        })
+        Ok(Self::new(
+            PlanetScale::from_env(),
+            Client::new(&aws::config()),
+            config::required("PLANETSCALE_SECRET_ARN")?,
+        ))
+    }
+
+    /// `planetscale` with the token in the secret `secret_arn`.
+    pub fn new(planetscale: PlanetScale, secrets: Client, secret_arn: String) -> Self {
+        Self { planetscale, secrets, secret_arn }
     }
 
     /// The client of the API.

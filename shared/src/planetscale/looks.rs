@@ -1,11 +1,11 @@
 //! Looks at what deploy requests need. Nothing here writes.
 
-use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 
 use super::client::{Failure, PlanetScale, ServiceToken};
 use super::model::{Branch, DatabaseSettings, OpenRequest, Organization, Page};
 use crate::Error;
+use crate::http::{Method, StatusCode};
 use crate::preflight::planetscale::Look;
 use crate::release::Database;
 
