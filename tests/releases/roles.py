@@ -10,9 +10,10 @@ from typing import Any, Iterator
 from cloud import Environment
 from samcli.yamlhelper import yaml_parse
 
-RESOURCES: dict[str, dict[str, Any]] = yaml_parse((Path(__file__).resolve().parents[2] / "template.yaml").read_text())[
-    "Resources"
-]
+CHECKOUT = Path(__file__).resolve().parents[2]
+TEMPLATE: dict[str, Any] = yaml_parse((CHECKOUT / "template.yaml").read_text())
+RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
+PARAMETERS: dict[str, dict[str, Any]] = TEMPLATE["Parameters"]
 
 
 def statements(role: str) -> list[dict[str, Any]]:

@@ -137,3 +137,18 @@ def test_a_build_that_fails_tells_the_topic(stage: Stage) -> None:
     (message,) = found
     assert message.startswith(f"bookings-api in qa ({stage.aws.region}): the build of c0ffee-FAILED ended as FAILED.")
     assert "Nothing was released" in message and log in message
+
+
+def test_an_execution_that_tells_no_outcome_is_told_as_cut_short(stage: Stage) -> None:
+    """A history that is full, which no Catch sees, is told by EventBridge; an outcome is told by itself alone."""
+    stage.aws.control.post("/_local/execution-limits", {"events": 60})
+    try:
+        digest = stage.push("prod")
+        found = stage.until(lambda: stage.executions_of(stage.prod, digest), "an execution")
+        execution = stage.prod.wait_for_execution(found[0]["executionArn"])
+    finally:
+        stage.aws.control.post("/_local/execution-limits", {})
+    assert (execution["status"], execution["error"]) == ("FAILED", "States.Runtime")
+    name = execution["name"]
+    (note,) = stage.until(lambda: [n for n in stage.prod.notifications() if name in str(n["message"])], "message")
+    assert "was cut short (FAILED)" in note["message"]

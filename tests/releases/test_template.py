@@ -6,12 +6,17 @@ import json
 from typing import Any, Iterator
 
 import pytest
+from samcli.yamlhelper import yaml_parse
 
-from roles import RESOURCES
+from roles import CHECKOUT, RESOURCES
 
 # Lambda documents no source ARN or account in the context in which it takes on a function's role: with a condition on
 # them the function could not start. Nobody can give the role to a function of another account.
 TRUSTS_WITHOUT_A_SOURCE = {"lambda.amazonaws.com"}
+
+
+# What EventBridge's guide says of its conditions is in the local AWS, which does the same: `eventbridge_delivery`.
+EVENTS = "events.amazonaws.com"
 
 
 def of_type(kind: str) -> dict[str, dict[str, Any]]:
@@ -30,19 +35,26 @@ def statements_for_services() -> Iterator[Any]:
 
 @pytest.mark.parametrize("statement", list(statements_for_services()))
 def test_a_service_acts_only_for_a_source_in_this_account(statement: dict[str, Any]) -> None:
-    if statement["Principal"]["Service"] in TRUSTS_WITHOUT_A_SOURCE:
+    service, action = statement["Principal"]["Service"], statement["Action"]
+    if service in TRUSTS_WITHOUT_A_SOURCE:
+        return
+    if (service, action) == (EVENTS, "sns:Publish"):
+        assert "Condition" not in statement, "EventBridge publishes under none"
         return
     condition = statement["Condition"]
-    assert condition["StringEquals"]["aws:SourceAccount"] == {"Ref": "AWS::AccountId"}
+    if service == EVENTS:
+        assert list(condition) == ["ArnEquals"], "EventBridge names the rule and not the account"
+    else:
+        assert condition["StringEquals"]["aws:SourceAccount"] == {"Ref": "AWS::AccountId"}
     arns = condition.get("ArnEquals", condition.get("ArnLike", {}))["aws:SourceArn"]
     for arn in arns if isinstance(arns, list) else [arns]:
         assert "Fn::GetAtt" in arn or "${Application}-${Environment}" in arn["Fn::Sub"], "only this environment's own"
 
 
 @pytest.mark.parametrize("name", of_type("AWS::Lambda::Permission"))
-def test_a_function_is_invoked_only_for_a_source_in_this_account(name: str) -> None:
+def test_a_function_is_invoked_only_for_a_rule_of_this_stack(name: str) -> None:
     permission = RESOURCES[name]["Properties"]
-    assert permission["SourceAccount"] == {"Ref": "AWS::AccountId"}
+    assert "SourceAccount" not in permission, "with it EventBridge invokes nothing"
     assert "Fn::GetAtt" in permission["SourceArn"]
 
 
@@ -84,7 +96,8 @@ def test_an_alarm_watches_a_metric_that_there_is_and_tells_the_topic_what_to_do(
     alarm = RESOURCES[name]["Properties"]
     assert alarm["AlarmActions"] == [{"Ref": "Topic"}]
     assert alarm["TreatMissingData"] == "notBreaching"
-    assert len(alarm["AlarmDescription"]) > 60, "says what happened and what to do"
+    description = alarm["AlarmDescription"]
+    assert len(description.get("Fn::Sub") if isinstance(description, dict) else description) > 60, "says what to do"
     watched = (json.dumps(alarm["Namespace"]), alarm["MetricName"])
     ours = {
         (json.dumps(transformation["MetricNamespace"]), transformation["MetricName"])
@@ -95,4 +108,32 @@ def test_an_alarm_watches_a_metric_that_there_is_and_tells_the_topic_what_to_do(
 
 
 # From the monitoring chapters of the services' guides.
-METRICS_OF_AWS = {("AWS/SQS", "ApproximateNumberOfMessagesVisible"), ("AWS/States", "ExecutionsFailed")}
+METRICS_OF_AWS = {
+    ("AWS/Events", "FailedInvocations"),
+    ("AWS/Events", "InvocationsFailedToBeSentToDlq"),
+    ("AWS/SQS", "NumberOfMessagesSent"),
+}
+
+
+def test_every_rule_that_starts_releases_has_its_two_alarms() -> None:
+    to_functions = {
+        name
+        for name, rule in of_type("AWS::Events::Rule").items()
+        if any("Function" in target["Arn"].get("Fn::GetAtt", [""])[0] for target in rule["Targets"])
+    }
+    watched = {
+        (alarm["Dimensions"][0]["Value"]["Ref"], alarm["MetricName"])
+        for alarm in of_type("AWS::CloudWatch::Alarm").values()
+        if alarm["Namespace"] == "AWS/Events"
+    }
+    metrics = ("FailedInvocations", "InvocationsFailedToBeSentToDlq")
+    assert watched == {(rule, metric) for rule in to_functions for metric in metrics} and len(to_functions) == 2
+
+
+def test_what_told_its_own_end_is_not_told_as_cut_short() -> None:
+    definition = yaml_parse((CHECKOUT / "statemachine" / "release.asl.yaml").read_text())
+    ends = {state["Error"] for state in definition["States"].values() if state["Type"] == "Fail"}
+    _, failed, untold = RESOURCES["ReleaseCutShortRule"]["Properties"]["EventPattern"]["detail"]["$or"]
+    assert set(failed["error"][-1]["anything-but"]) == ends
+    said = untold["cause"][0]["wildcard"].strip("*")
+    assert said in definition["States"]["FinishRelease"]["Catch"][0]["Assign"]["report"]["whatHappened"]

@@ -6,11 +6,13 @@ Runs in the ministack virtual environment and takes ministack's own environment 
 from additions import (
     authorization,
     build_session,
+    consistency,
     container_service_resource,
     control,
-    eventbridge_to_lambda,
+    eventbridge_delivery,
     execution_end,
     execution_history,
+    execution_limits,
     execution_semantics,
     function_environment,
     function_faults,
@@ -18,12 +20,14 @@ from additions import (
     image_pushes,
     image_repository,
     mail_subscription,
+    name_lengths,
     redrive,
     registry_authorization,
     retry_delays,
     role_calls,
     secret_resource,
     service_events,
+    service_faults,
     simulated_time,
     state_machine_definition,
     state_machine_role,
@@ -36,12 +40,15 @@ def main() -> None:
     container_service_resource.install()
     secret_resource.install()
     mail_subscription.install()
-    eventbridge_to_lambda.install()
+    name_lengths.install()
+    eventbridge_delivery.install()
     function_environment.install()
     execution_semantics.install()
     execution_history.install()
     execution_end.install()
+    execution_limits.install()
     redrive.install()
+    consistency.install()
     simulated_time.install()
     retry_delays.install()
     function_faults.install()
@@ -53,6 +60,7 @@ def main() -> None:
     role_calls.install()
     build_session.install()
     service_events.install()
+    service_faults.install()
     control.install()
 
     from ministack.app import main as run_ministack
