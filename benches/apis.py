@@ -33,7 +33,7 @@ def aws_json(target: str, request: Body, url: str) -> Body:
     answers: dict[str, Any] = {
         "GetItem": lambda: _item(request["Key"]["kind"]["S"]),
         "PutItem": lambda: {},
-        "DeleteItem": lambda: {},
+        "TransactWriteItems": lambda: {},
         "DescribeImages": lambda: {"imageDetails": [_IMAGE]},
         "BatchGetImage": lambda: {"images": [_MANIFEST], "failures": []},
         "GetDownloadUrlForLayer": lambda: {"downloadUrl": f"{url}/layer", "layerDigest": _CONFIGURATION},
@@ -148,7 +148,7 @@ _EXECUTION = {
 
 def _item(kind: str) -> Body:
     text = {
-        "lock": {"holder": HOLDER, "digest": DIGEST},
+        "lock": {"holder": HOLDER, "digest": DIGEST, "takenAt": _TIME, "usableFrom": _TIME},
         "last": {"digest": "sha256:" + "b" * 64, "execution": "prod-before", "startedAt": _TIME, "outcome": "Released"},
     }
     if kind not in text:

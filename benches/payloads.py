@@ -46,6 +46,7 @@ _RELEASE: dict[str, Any] = {
         "revert": 3_600,
         "containers": 2_700,
     },
+    "lastCall": 70,
 }
 
 
@@ -100,12 +101,18 @@ def environment(url: str) -> dict[str, str]:
         "GRANT_IMAGE_PULL_FUNCTION": "bookings-api-prod-grant-image-pull",
         "DESTRUCTIVE_CHANGES": "refuse",
         "ON_CONTAINER_FAILURE": "revert-schema",
+        "LAST_CALL": str(_RELEASE["lastCall"]),
         **{f"{name.upper()}_DEADLINE": str(seconds) for name, seconds in _RELEASE["deadlines"].items()},
     }
 
 
 def _of_release(**more: Any) -> Callable[[str], dict[str, Any]]:
     return lambda _: {"release": _RELEASE, **more}
+
+
+def _of_holder(**more: Any) -> Callable[[str], dict[str, Any]]:
+    """Of the release that holds the lock, as the functions take it that change something."""
+    return _of_release(execution=_execution(HOLDER), redrives=0, **more)
 
 
 _REPORT = {
@@ -160,21 +167,21 @@ EMPTY = "empty-handler"
 JOBS = {
     EMPTY: Job(lambda _: {}, None, 0),
     "acquire-lock": Job(
-        _of_release(execution=_execution(_OTHER), redrives=0, resumes=False, settled=False, waited=0),
+        _of_release(execution=_execution(_OTHER), redrives=0, waited=0),
         ("turn", "Wait"),
         3,
     ),
-    "close-deploy-request": Job(_of_release(number=7), ("closed", True), 1),
+    "close-deploy-request": Job(_of_holder(number=7), ("closed", True), 2),
     "create-container-deployment": Job(
-        _of_release(execution=_execution(HOLDER), waited=0), ("step", "Created"), 3
+        _of_holder(waited=0), ("step", "Created"), 4
     ),
     "create-deploy-request": Job(
-        _of_release(execution=_execution(HOLDER)), ("because", "Created from dev into main."), 1
+        _of_holder(), ("because", "Created from dev into main."), 2
     ),
-    "deploy-deploy-request": Job(_of_release(number=7, waited=0), None, 1),
+    "deploy-deploy-request": Job(_of_holder(number=7, waited=0), None, 2),
     "finish-release": Job(
-        _of_release(
-            execution=_execution(HOLDER), outcome="Released", because="Everything moved.", deployRequest=_REPORT,
+        _of_holder(
+            outcome="Released", because="Everything moved.", deployRequest=_REPORT,
             order="The schema first.", schema="Permanent", deployment=_DEPLOYMENT,
         ),
         ("outcome", "Released"),
@@ -184,9 +191,9 @@ JOBS = {
     "get-deploy-request": Job(_of_release(number=7, goal="Validation", waited=5), ("step", "SchemaFirst"), 1),
     "grant-image-pull": Job(_install, None, 2),
     "preflight": Job(lambda _: {}, ("ready", True), 4),
-    "revert-deploy-request": Job(_of_release(number=8), ("because", "PlanetScale reverts deploy request #8."), 1),
+    "revert-deploy-request": Job(_of_holder(number=8), ("because", "PlanetScale reverts deploy request #8."), 2),
     "skip-revert": Job(
-        _of_release(number=8), ("because", "The revert window of deploy request #8 is closed."), 1
+        _of_holder(number=8), ("because", "The revert window of deploy request #8 is closed."), 2
     ),
     "start-release": Job(lambda _: _PUSH, ("because", "The release was started."), 3),
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime, timezone
 from typing import Any
 
 import boto3
@@ -41,6 +42,7 @@ def get(kind: str) -> dict[str, Any] | None:
 
 
 def take(event: dict[str, Any]) -> bool:
+    now = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%S}.000Z"
     try:
         dynamodb.put_item(
             TableName=TABLE,
@@ -50,6 +52,8 @@ def take(event: dict[str, Any]) -> bool:
                 "holder": {"S": event["execution"]["arn"]},
                 "redrives": {"N": str(event["redrives"])},
                 "digest": {"S": event["release"]["image"]["digest"]},
+                "takenAt": {"S": now},
+                "usableFrom": {"S": now},
             },
             ConditionExpression="attribute_not_exists(holder)",
         )

@@ -23,10 +23,7 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     write(key, told, notified)
     holder = get(LOCK)
     if holder and holder["holder"]["S"] == execution["arn"]:
-        if told["outcome"] != "Superseded":
-            last = {name: {"S": told[name]} for name in ("digest", "execution", "startedAt", "outcome")}
-            dynamodb.put_item(TableName=TABLE, Item={"kind": {"S": "last"}, "id": {"S": "last"}, **last})
-        free(execution["arn"])
+        free(event, told)
     if not notified:
         subject = f"{told['application']} {told['environment']}: {told['outcome']}"
         sns.publish(TopicArn=os.environ["TOPIC_ARN"], Subject=subject, Message=message(told))
@@ -71,16 +68,26 @@ def write(key: dict[str, Any], told: dict[str, Any], notified: bool) -> None:
     dynamodb.put_item(TableName=TABLE, Item={**key, **item})
 
 
-def free(execution: str) -> None:
+def free(event: dict[str, Any], told: dict[str, Any]) -> None:
+    mine = {
+        "TableName": TABLE,
+        "Key": LOCK,
+        "ConditionExpression": "holder = :me AND redrives <= :mine AND usableFrom <= :now",
+        "ExpressionAttributeValues": {
+            ":me": {"S": event["execution"]["arn"]},
+            ":mine": {"N": str(event["redrives"])},
+            ":now": {"S": f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%S}.000Z"},
+        },
+    }
+    items = [{"Delete": mine}]
+    if told["outcome"] != "Superseded":
+        last = {name: {"S": told[name]} for name in ("digest", "execution", "startedAt", "outcome")}
+        items.append({"Put": {"TableName": TABLE, "Item": {"kind": {"S": "last"}, "id": {"S": "last"}, **last}}})
     try:
-        dynamodb.delete_item(
-            TableName=TABLE,
-            Key=LOCK,
-            ConditionExpression="holder = :me AND attribute_not_exists(unsettled)",
-            ExpressionAttributeValues={":me": {"S": execution}},
-        )
-    except dynamodb.exceptions.ConditionalCheckFailedException:
-        pass
+        dynamodb.transact_write_items(TransactItems=items)
+    except dynamodb.exceptions.TransactionCanceledException as error:
+        if all(reason["Code"] != "ConditionalCheckFailed" for reason in error.response["CancellationReasons"]):
+            raise
 
 
 serve(handle)

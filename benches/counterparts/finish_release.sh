@@ -16,15 +16,23 @@ handle() {
     put release "$started $name" "$(told false)"
     lock=$(get_item lock lock holder.S)
     if [[ $lock == "$execution" ]]; then
-        put last last "$(text digest "$digest"),$(text execution "$name"),$(text startedAt "$started")"
-        aws dynamodb delete-item --table-name "$TABLE_NAME" --key "{$(text kind lock),$(text id lock)}" \
-            --condition-expression 'holder = :me AND attribute_not_exists(unsettled)' \
-            --expression-attribute-values "{$(text :me "$execution")}" >/dev/null
+        free
     fi
     aws sns publish --topic-arn "$TOPIC_ARN" --message "$report" \
         --subject "$(input application) $(input environment): $outcome" >/dev/null
     put release "$started $name" "$(told true)"
     echo "$report"
+}
+
+free() {
+    local delete last
+    delete="{\"TableName\":\"$TABLE_NAME\",\"Key\":{$(text kind lock),$(text id lock)},"
+    delete+="\"ConditionExpression\":\"holder = :me AND redrives <= :mine AND usableFrom <= :now\","
+    delete+="\"ExpressionAttributeValues\":{$(text :me "$execution"),\":mine\":{\"N\":\"$(input redrives)\"},"
+    delete+="$(text :now "$(date -u +%FT%T.000Z)")}}"
+    last="{\"TableName\":\"$TABLE_NAME\",\"Item\":{$(text kind last),$(text id last),$(text outcome "$outcome"),"
+    last+="$(text digest "$digest"),$(text execution "$name"),$(text startedAt "$started")}}"
+    aws dynamodb transact-write-items --transact-items "[{\"Delete\":$delete},{\"Put\":$last}]" >/dev/null
 }
 
 told() { echo "$(text digest "$digest"),\"notified\":{\"BOOL\":$1},$(text report "${report//\"/\\\"}")"; }

@@ -61,6 +61,7 @@ def described(digest: str, at: str) -> dict[str, Any]:
             "onContainerFailure": os.environ["ON_CONTAINER_FAILURE"],
         },
         "deadlines": {name: int(os.environ[f"{name.upper()}_DEADLINE"]) for name in DEADLINES},
+        "lastCall": int(os.environ["LAST_CALL"]),
     }
 
 

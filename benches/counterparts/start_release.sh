@@ -25,7 +25,8 @@ release() {
         "headBranch": "$PLANETSCALE_HEAD_BRANCH", "baseBranch": "$PLANETSCALE_BASE_BRANCH"},
     "policy": {"destructiveChanges": "$DESTRUCTIVE_CHANGES", "onContainerFailure": "$ON_CONTAINER_FAILURE"},
     "deadlines": {"turn": $TURN_DEADLINE, "validation": $VALIDATION_DEADLINE, "approval": $APPROVAL_DEADLINE,
-        "schema": $SCHEMA_DEADLINE, "revert": $REVERT_DEADLINE, "containers": $CONTAINERS_DEADLINE}
+        "schema": $SCHEMA_DEADLINE, "revert": $REVERT_DEADLINE, "containers": $CONTAINERS_DEADLINE},
+    "lastCall": $LAST_CALL
 }
 END
 }

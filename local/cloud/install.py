@@ -23,6 +23,9 @@ _SOURCES = (
     *("functions", "shared", "statemachine"),
 )
 
+# Seconds, as in the template.
+_LAST_CALL = 70
+
 
 def install(
     aws: LocalAws,
@@ -58,7 +61,20 @@ def install(
     variables = {**_tools_environment(), **aws.environment(), "SAM_CLI_POLL_DELAY": "0.3"}
     stack_name = stack_name or str(section["stack_name"])
     _run(f"sam deploy {stack_name}", command, aws.logs, variables, project, show)
-    return Environment(aws, stack_name)
+    installed = Environment(aws, stack_name)
+    if aws.wait_scale < 1:
+        _shorten_last_call(installed)
+    return installed
+
+
+def _shorten_last_call(environment: Environment) -> None:
+    """Let releases wait for the last call of a stopped execution by the clock as short as all other waits are."""
+    client, name = environment.aws.client("lambda"), f"{environment.stack_name}-start-release"
+    if name not in environment.functions():
+        return
+    variables = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    variables["LAST_CALL"] = str(round(_LAST_CALL * environment.aws.wait_scale))
+    client.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
 
 
 def build(logs: Path, *, project: Path = REPOSITORY, show: Show = print) -> None:

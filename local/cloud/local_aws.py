@@ -77,7 +77,7 @@ class LocalAws:
             ],
         }
         self._database = {"PLANETSCALE_EMULATOR_DATABASE_SERVER": database.url} if database else {}
-        self._wait_scale = wait_scale
+        self.wait_scale = wait_scale
         self._function_environment = dict(function_environment or {})
         self._processes: list[Process] = []
 
@@ -199,7 +199,7 @@ class LocalAws:
             "MINISTACK_REGION": self.region,
             "PYTHONPATH": str(FOLDER),
             "PYTHONDONTWRITEBYTECODE": "1",
-            "SFN_WAIT_SCALE": str(self._wait_scale),
+            "SFN_WAIT_SCALE": str(self.wait_scale),
             "SFTP_ENABLED": "0",
             "TMPDIR": str(temporary),
         }

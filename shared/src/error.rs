@@ -31,9 +31,15 @@ pub enum Error {
     /// The container service itself is disabled, being deleted or gone: nothing serves.
     #[error("{0}")]
     ServiceDown(String),
-    /// The execution was redriven, and has to take the environment's lock again before it changes anything.
+    /// The environment's lock is the execution's, but a call of a stopped execution may still be at work.
     #[error("{0}")]
-    Redriven(String),
+    LockNotUsableYet(String),
+    /// The environment's lock is not the execution's any more.
+    #[error("{0}")]
+    LockLost(String),
+    /// The call was made before its execution was redriven; nobody waits for its answer.
+    #[error("{0}")]
+    StaleCall(String),
     /// An answer that no documented behaviour explains.
     #[error("{0}")]
     Unexpected(String),
@@ -41,7 +47,7 @@ pub enum Error {
 
 impl Error {
     /// Every name that [`Error::name`] can return.
-    pub const NAMES: [&str; 9] = [
+    pub const NAMES: [&str; 11] = [
         "Retryable",
         "RateLimited",
         "Misconfigured",
@@ -49,7 +55,9 @@ impl Error {
         "RevertRefused",
         "ContainersRefused",
         "ServiceDown",
-        "Redriven",
+        "LockNotUsableYet",
+        "LockLost",
+        "StaleCall",
         "Unexpected",
     ];
 
@@ -63,7 +71,9 @@ impl Error {
             Self::RevertRefused(_) => "RevertRefused",
             Self::ContainersRefused(_) => "ContainersRefused",
             Self::ServiceDown(_) => "ServiceDown",
-            Self::Redriven(_) => "Redriven",
+            Self::LockNotUsableYet(_) => "LockNotUsableYet",
+            Self::LockLost(_) => "LockLost",
+            Self::StaleCall(_) => "StaleCall",
             Self::Unexpected(_) => "Unexpected",
         }
     }

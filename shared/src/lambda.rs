@@ -61,34 +61,12 @@ fn log() {
     }
 }
 
-/// Parses the function's input. The state machine sets `redriven` for a function that changes something, when the
-/// execution was redriven since it took the lock: another release may have taken the lock over meanwhile.
+/// Parses the function's input.
 ///
 /// # Errors
-/// [`Error::Redriven`] for one that was redriven, [`Error::Misconfigured`] for an input that is not what the handler
-/// takes.
+/// [`Error::Misconfigured`] for an input that is not what the handler takes.
 pub fn parse<I: DeserializeOwned>(payload: Value) -> Result<I, Error> {
-    if payload["redriven"] == true {
-        return Err(Error::Redriven(
-            "The execution was redriven: it takes the lock again before it changes anything.".into(),
-        ));
-    }
     serde_json::from_value(payload).map_err(|error| {
         Error::Misconfigured(format!("The function's input is not what it expects: {error}."))
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_redriven_execution_changes_nothing_before_it_has_the_lock_again() {
-        let input = |redriven: Value| parse::<Value>(json!({"redriven": redriven}));
-        assert_eq!(input(json!(true)).unwrap_err().name(), "Redriven");
-        assert!(input(json!(false)).is_ok());
-        assert!(parse::<Value>(json!([])).is_ok());
-    }
 }

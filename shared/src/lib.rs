@@ -24,6 +24,8 @@ pub mod aws;
 pub mod custom_resource;
 #[cfg(feature = "executions")]
 pub mod executions;
+#[cfg(feature = "records")]
+pub mod fence;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "lightsail")]

@@ -1,16 +1,15 @@
 //! Whose turn it is in an environment.
 
-use chrono::{DateTime, Utc};
+use std::cmp::Ordering;
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::image::ImageDigest;
 use crate::poll::{Patience, patience};
 use crate::release::{Cause, Release};
-use crate::text;
-
-/// How long a call can go on whose execution was stopped, in seconds: a Task's `TimeoutSeconds`, which is above every
-/// function's own time-out. The test `state_machine` holds it.
-pub const LAST_CALL: u64 = 70;
+use crate::start::HolderState;
+use crate::{Error, text};
 
 /// The answer of `acquire-lock`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,14 +18,6 @@ pub enum Turn {
     /// The environment is ours.
     Ours {
         /// What was found.
-        because: String,
-    },
-    /// The environment is ours, but a function may still be at work for an execution that was stopped: wait that long
-    /// and ask again before anything is touched.
-    Settle {
-        /// Seconds until nothing is at work any more.
-        seconds: u64,
-        /// Whose last call it may be.
         because: String,
     },
     /// Another release works on the environment.
@@ -41,11 +32,6 @@ pub enum Turn {
         /// What was found.
         because: String,
     },
-    /// The release was stopped and redriven, and another release took the environment over in between.
-    Lost {
-        /// Who took it over.
-        because: String,
-    },
     /// The deadline for the lock passed.
     TimedOut {
         /// Who holds the lock.
@@ -53,48 +39,81 @@ pub enum Turn {
     },
 }
 
-/// How the lock stands for an execution that asks for it.
+/// The release that holds the environment's lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Its execution's ARN.
+    pub execution: String,
+    /// How often that execution was redriven when it took the lock.
+    pub redrives: u64,
+    /// The image it releases.
+    pub digest: ImageDigest,
+    /// When it took the lock.
+    pub taken_at: DateTime<Utc>,
+    /// From when it may change anything: before that a call of a stopped execution may still be at work.
+    pub usable_from: DateTime<Utc>,
+}
+
+/// How the lock stands for a call that an execution makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tenure {
+pub enum Stand<'a> {
     /// Nobody holds it.
     Free,
-    /// The execution holds it: it asks once more after a lost answer, after a wait, or because it was redriven.
-    Own {
-        /// Whether it took the lock without having waited for [`LAST_CALL`] since.
-        unsettled: bool,
-    },
-    /// Another one holds it and runs.
-    Running,
-    /// Another one holds it and does not run any more.
-    Ended,
+    /// The execution holds it and may change something.
+    Usable,
+    /// The execution holds it, and has to wait until then before it changes anything.
+    Settling(DateTime<Utc>),
+    /// The execution took it before it was redriven: a call that it made then may still be at work.
+    Earlier,
+    /// The execution took it anew after a redrive that this call does not know of: this call is the late one.
+    Later,
+    /// Another execution holds it.
+    Other(&'a Holder),
 }
 
-/// What to do about the lock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Claim {
-    /// Take it, if nobody else did in the meantime.
-    Take {
-        /// Whether somebody's last call has to be waited for before anything is touched.
-        unsettled: bool,
-    },
-    /// Leave it to its holder.
-    Leave,
-}
-
-impl Tenure {
-    /// What to do for an execution that `resumes` after it was stopped, or that has `settled`: waited for
-    /// [`LAST_CALL`] since it was told to.
-    ///
-    /// A lock that its holder freed needs no wait. One that is taken from a holder without a say does, and its own
-    /// too for a release that was stopped: its function may still be at work.
-    pub fn claim(self, resumes: bool, settled: bool) -> Claim {
-        match self {
-            Self::Free => Claim::Take { unsettled: false },
-            Self::Own { unsettled } => Claim::Take { unsettled: !settled && (unsettled || resumes) },
-            Self::Ended => Claim::Take { unsettled: true },
-            Self::Running => Claim::Leave,
-        }
+/// How the lock stands `now` for a call of `execution`, made when that had been redriven `redrives` times.
+pub fn stand<'a>(found: Option<&'a Holder>, execution: &str, redrives: u64, now: DateTime<Utc>) -> Stand<'a> {
+    match found {
+        None => Stand::Free,
+        Some(holder) if holder.execution != execution => Stand::Other(holder),
+        Some(holder) => match holder.redrives.cmp(&redrives) {
+            Ordering::Less => Stand::Earlier,
+            Ordering::Greater => Stand::Later,
+            Ordering::Equal if holder.usable_from <= now => Stand::Usable,
+            Ordering::Equal => Stand::Settling(holder.usable_from),
+        },
     }
+}
+
+/// How long an execution that Step Functions does not know counts as running. What it shows is behind by seconds, and it
+/// forgets an ended execution after 90 days (its API reference, `DescribeExecution`; its quotas).
+const UNKNOWN_FOR: TimeDelta = TimeDelta::hours(1);
+
+/// What became of the holder of a lock `taken_at` then, whose execution Step Functions does not know `now`.
+pub fn unknown_holder(taken_at: DateTime<Utc>, now: DateTime<Utc>) -> HolderState {
+    if now - taken_at < UNKNOWN_FOR { HolderState::Running } else { HolderState::Ended }
+}
+
+/// The lock is the execution's, but not to be used before `until`.
+pub fn not_usable_yet(until: DateTime<Utc>) -> Error {
+    Error::LockNotUsableYet(format!(
+        "The lock is this release's. A call of a stopped execution may still be at work, until {}.",
+        until.to_rfc3339_opts(SecondsFormat::Secs, true)
+    ))
+}
+
+/// The call was made before the execution was redriven and took the lock anew.
+pub fn stale() -> Error {
+    Error::StaleCall("This call was made before its execution was redriven, and comes too late.".into())
+}
+
+/// The lock is not the execution's any more; `holder` is the execution whose it is.
+pub fn lost(holder: Option<&Holder>) -> Error {
+    let by =
+        holder.map_or("another release".into(), |holder| format!("the release {}", short(&holder.execution)));
+    Error::LockLost(format!(
+        "This release lost its lock: {by} took the environment over while this one was stopped."
+    ))
 }
 
 /// The last release that worked on the environment.
@@ -128,18 +147,6 @@ pub fn superseded(
     let covered =
         last.digest == *mine && last.started_at > release.pushed_at && release.cause != Cause::ByHand;
     covered.then(|| format!("This push was already released by {}.", last.execution))
-}
-
-/// What a redriven release finds that does not hold the lock any more; `holder` is the execution that does.
-pub fn lost(holder: Option<&str>) -> Turn {
-    let by = holder.map_or("Another release".into(), |holder| format!("The release {}", short(holder)));
-    Turn::Lost { because: format!("{by} took the environment over while this one was stopped.") }
-}
-
-/// The lock is held, and `whose` last call may still be at work.
-pub fn settle(whose: &str) -> Turn {
-    let because = format!("The last call of {} may still be at work.", short(whose));
-    Turn::Settle { seconds: LAST_CALL, because }
 }
 
 /// What to do while the running execution `holder` has the lock.
@@ -192,36 +199,61 @@ mod tests {
         assert_eq!(superseded(&by_hand, now, Some(&last('a', 60))), None, "a person asked for it");
     }
 
-    #[test]
-    fn a_lock_that_was_not_freed_is_held_at_once_and_settled_first() {
-        use Claim::{Leave, Take};
-        let (own, marked) = (Tenure::Own { unsettled: false }, Tenure::Own { unsettled: true });
-        let (settled, unsettled) = (Take { unsettled: false }, Take { unsettled: true });
-        for (tenure, resumes, has_settled, expected, why) in [
-            (Tenure::Free, false, false, settled, "its holder freed it"),
-            (Tenure::Free, false, true, settled, "another one took it over and freed it"),
-            (Tenure::Ended, false, false, unsettled, "a takeover"),
-            (Tenure::Ended, false, true, unsettled, "a takeover from the one that took it over meanwhile"),
-            (Tenure::Running, false, false, Leave, "another one works"),
-            (Tenure::Running, false, true, Leave, "another one took it over meanwhile"),
-            (own, false, false, settled, "the answer that it was free was lost"),
-            (marked, false, false, unsettled, "the answer of a takeover was lost"),
-            (marked, false, true, settled, "a takeover, after the wait"),
-            (own, false, true, settled, "the answer after the wait was lost"),
-            (own, true, false, unsettled, "redriven"),
-            (marked, true, false, unsettled, "redriven, and the answer was lost"),
-            (marked, true, true, settled, "redriven, after the wait"),
-            (own, true, true, settled, "redriven, and the answer after the wait was lost"),
-        ] {
-            assert_eq!(tenure.claim(resumes, has_settled), expected, "{why}");
+    fn at(second: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(second, 0).unwrap()
+    }
+
+    fn holder(execution: &str, redrives: u64, usable_from: i64) -> Holder {
+        Holder {
+            execution: execution.into(),
+            redrives,
+            digest: digest('a'),
+            taken_at: at(0),
+            usable_from: at(usable_from),
         }
     }
 
     #[test]
-    fn what_is_waited_for_before_the_first_touch_is_told() {
-        let holder = "arn:aws:states:us-east-1:1:execution:app-prod-release:prod-1";
-        assert!(
-            matches!(settle(holder), Turn::Settle { seconds: LAST_CALL, because } if because.contains("prod-1 "))
+    fn the_lock_stands_for_a_call_by_its_execution_its_life_and_the_time() {
+        let other = holder("other", 0, 0);
+        for (found, redrives, now, expected, why) in [
+            (None, 0, 0, Stand::Free, "nobody holds it"),
+            (None, 3, 0, Stand::Free, "it was freed"),
+            (Some(&other), 0, 99, Stand::Other(&other), "another release works"),
+            (Some(&other), 1, 99, Stand::Other(&other), "another release took it over from a stopped one"),
+            (Some(&holder("me", 0, 0)), 0, 0, Stand::Usable, "it was free"),
+            (Some(&holder("me", 0, 70)), 0, 69, Stand::Settling(at(70)), "taken over a moment ago"),
+            (Some(&holder("me", 0, 70)), 0, 70, Stand::Usable, "taken over, and the last call is over"),
+            (Some(&holder("me", 0, 0)), 1, 99, Stand::Earlier, "redriven"),
+            (Some(&holder("me", 1, 70)), 3, 99, Stand::Earlier, "redriven twice"),
+            (Some(&holder("me", 1, 70)), 0, 99, Stand::Later, "a dead call, the lock in use"),
+            (Some(&holder("me", 1, 70)), 0, 1, Stand::Later, "a dead call, the lock not to be used yet"),
+        ] {
+            assert_eq!(stand(found, "me", redrives, at(now)), expected, "{why}");
+        }
+    }
+
+    #[test]
+    fn an_execution_that_is_not_known_counts_as_running_for_an_hour() {
+        for (age, expected) in [
+            (0, HolderState::Running),
+            (10, HolderState::Running),
+            (3_599, HolderState::Running),
+            (3_600, HolderState::Ended),
+        ] {
+            assert_eq!(unknown_holder(at(0), at(age)), expected, "after {age} s");
+        }
+    }
+
+    #[test]
+    fn what_the_lock_refuses_is_told() {
+        assert!(not_usable_yet(at(70)).to_string().ends_with("until 1970-01-01T00:01:10Z."));
+        let by = holder("arn:aws:states:us-east-1:1:execution:app-prod-release:prod-2", 0, 0);
+        assert!(lost(Some(&by)).to_string().contains("the release prod-2 took the environment over"));
+        assert!(lost(None).to_string().contains("another release took the environment over"));
+        assert_eq!(
+            [lost(None).name(), stale().name(), not_usable_yet(at(0)).name()],
+            ["LockLost", "StaleCall", "LockNotUsableYet"]
         );
     }
 
@@ -232,18 +264,5 @@ mod tests {
             matches!(wait_for(holder, 0, 100), Turn::Wait { seconds: 5, because } if because.contains("prod-1 "))
         );
         assert!(matches!(wait_for(holder, 100, 100), Turn::TimedOut { .. }));
-    }
-
-    #[test]
-    fn a_redriven_release_is_told_who_took_the_environment_over() {
-        let because = |holder| match lost(holder) {
-            Turn::Lost { because } => because,
-            other => panic!("{other:?}"),
-        };
-        assert!(
-            because(Some("arn:aws:states:us-east-1:1:execution:app:prod-2"))
-                .contains("The release prod-2 took")
-        );
-        assert!(because(None).starts_with("Another release took"));
     }
 }

@@ -11,6 +11,8 @@ mod state;
 
 #[cfg(feature = "planetscale")]
 pub use client::{DeployRequests, Failure, NewDeployRequest, PlanetScale, ServiceToken};
+#[cfg(all(feature = "planetscale", feature = "secrets", feature = "records"))]
+pub use connection::Writer;
 #[cfg(all(feature = "planetscale", feature = "secrets"))]
 pub use connection::{Connection, database};
 #[cfg(feature = "planetscale")]

@@ -10,12 +10,13 @@ use std::collections::HashMap;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
-use aws_sdk_dynamodb::types::AttributeValue;
-use chrono::SecondsFormat;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
+use chrono::{DateTime, SecondsFormat, Utc};
 
-use crate::image::ImageDigest;
-use crate::lock::LastRelease;
+use crate::lock::{Holder, LastRelease};
 use crate::release::{Execution, Release};
 use crate::report::Report;
 use crate::{Error, aws, config};
@@ -27,20 +28,6 @@ type Item = HashMap<String, AttributeValue>;
 pub struct Records {
     client: Client,
     table: String,
-}
-
-/// The release that holds the lock.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
-    /// Its execution's ARN.
-    pub execution: String,
-    /// How often that execution was redriven when it took the lock.
-    pub redrives: u64,
-    /// The image it releases.
-    pub digest: ImageDigest,
-    /// Whether the lock was not freed for it, and it has not waited yet until no call of a stopped execution can be at
-    /// work any more.
-    pub unsettled: bool,
 }
 
 impl Records {
@@ -69,10 +56,9 @@ impl Records {
             .put("lock", "lock")
             .item("holder", text(&me.execution))
             .item("redrives", number(me.redrives))
-            .item("digest", text(me.digest.as_str()));
-        if me.unsettled {
-            put = put.item("unsettled", AttributeValue::Bool(true));
-        }
+            .item("digest", text(me.digest.as_str()))
+            .item("takenAt", time(me.taken_at))
+            .item("usableFrom", time(me.usable_from));
         put = match found {
             None => put.condition_expression("attribute_not_exists(holder)"),
             Some(found) => put
@@ -99,29 +85,64 @@ impl Records {
             execution: field(&item, "holder")?,
             redrives: parsed(&item, "redrives")?,
             digest: parsed(&item, "digest")?,
-            unsettled: item.contains_key("unsettled"),
+            taken_at: parsed(&item, "takenAt")?,
+            usable_from: parsed(&item, "usableFrom")?,
         }))
     }
 
-    /// Frees the lock if `execution` holds it and it is settled. An unsettled one is left to the next release, which
-    /// takes it over and waits.
+    /// Frees the lock of `execution`, and writes `last` as the last release of the environment, if there is one to write.
+    ///
+    /// Both or neither: neither when another one holds the lock, when the execution took it anew after a redrive that the
+    /// caller does not know of, or when it is not to be used yet. Such a lock is left to the next release, which takes it
+    /// over and waits.
     ///
     /// # Errors
     /// See [`Self::take_lock`].
-    pub async fn free_lock(&self, execution: &str) -> Result<(), Error> {
-        let delete = self
-            .client
-            .delete_item()
+    pub async fn free_lock(
+        &self,
+        execution: &str,
+        redrives: u64,
+        now: DateTime<Utc>,
+        last: Option<&Report>,
+    ) -> Result<(), Error> {
+        let free = Delete::builder()
             .table_name(&self.table)
             .key("kind", text("lock"))
             .key("id", text("lock"))
-            .condition_expression("holder = :me AND attribute_not_exists(unsettled)")
-            .expression_attribute_values(":me", text(execution));
-        match delete.send().await {
+            .condition_expression("holder = :me AND redrives <= :mine AND usableFrom <= :now")
+            .expression_attribute_values(":me", text(execution))
+            .expression_attribute_values(":mine", number(redrives))
+            .expression_attribute_values(":now", time(now))
+            .build()
+            .map_err(incomplete)?;
+        let mut items = vec![TransactWriteItem::builder().delete(free).build()];
+        if let Some(report) = last {
+            let put = Put::builder()
+                .table_name(&self.table)
+                .item("kind", text("last"))
+                .item("id", text("last"))
+                .item("digest", text(&report.digest))
+                .item("execution", text(&report.execution))
+                .item("startedAt", time(report.started_at))
+                .item("outcome", text(&report.outcome.to_string()))
+                .build()
+                .map_err(incomplete)?;
+            items.push(TransactWriteItem::builder().put(put).build());
+        }
+        match self.client.transact_write_items().set_transact_items(Some(items)).send().await {
             Ok(_) => Ok(()),
             Err(error) => match error.as_service_error() {
-                Some(service) if service.is_conditional_check_failed_exception() => Ok(()),
-                _ => Err(self.failed("DeleteItem", &error)),
+                Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
+                    let reasons = canceled.cancellation_reasons();
+                    if reasons.iter().any(|reason| reason.code() == Some("ConditionalCheckFailed")) {
+                        return Ok(());
+                    }
+                    // Every other reason passes: a conflict with another transaction, or throttling (DynamoDB's API
+                    // reference, `TransactWriteItems`).
+                    let message = canceled.message().unwrap_or_default();
+                    Err(Error::Retryable(format!("dynamodb:TransactWriteItems on {}: {message}", self.table)))
+                }
+                _ => Err(self.failed("TransactWriteItems", &error)),
             },
         }
     }
@@ -137,21 +158,6 @@ impl Records {
             execution: field(&item, "execution")?,
             started_at: parsed(&item, "startedAt")?,
         }))
-    }
-
-    /// Writes `report` as the last release of the environment.
-    ///
-    /// # Errors
-    /// See [`Self::take_lock`].
-    pub async fn write_last(&self, report: &Report) -> Result<(), Error> {
-        let put = self
-            .put("last", "last")
-            .item("digest", text(&report.digest))
-            .item("execution", text(&report.execution))
-            .item("startedAt", text(&report.started_at.to_rfc3339_opts(SecondsFormat::Millis, true)))
-            .item("outcome", text(&report.outcome.to_string()));
-        put.send().await.map_err(|error| self.failed("PutItem", &error))?;
-        Ok(())
     }
 
     /// Whether the release that `execution` runs is recorded and notified.
@@ -214,6 +220,14 @@ impl Records {
 
 fn record_id(execution: &Execution) -> String {
     format!("{} {}", execution.started_at.to_rfc3339_opts(SecondsFormat::Millis, true), execution.name)
+}
+
+fn time(value: DateTime<Utc>) -> AttributeValue {
+    AttributeValue::S(value.to_rfc3339_opts(SecondsFormat::Millis, true))
+}
+
+fn incomplete(error: BuildError) -> Error {
+    Error::Unexpected(format!("{error}."))
 }
 
 fn text(value: &str) -> AttributeValue {

@@ -5,7 +5,7 @@
 
 use std::str::FromStr;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::image::{ImageDigest, ImageTag};
@@ -32,9 +32,16 @@ pub struct Release {
     pub policy: Policy,
     /// The longest waits, in seconds.
     pub deadlines: Deadlines,
+    /// How long a call can still be at work whose execution was stopped, in seconds: a function's time-out, and a margin.
+    pub last_call: u64,
 }
 
 impl Release {
+    /// From when a lock may be used that is taken `now` from a stopped execution, or by one that was redriven.
+    pub fn last_call_over(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        now + TimeDelta::seconds(self.last_call.try_into().unwrap_or(i64::MAX / 1_000))
+    }
+
     /// The first line of the notes of a deploy request that a release creates, by which the request is known as ours.
     pub fn notes_title(application: &str, environment: &str) -> String {
         format!("Release of {application} into {environment}")

@@ -18,6 +18,8 @@ pub struct Ending {
     pub release: Release,
     /// Its execution.
     pub execution: Execution,
+    /// How often the execution was redriven.
+    pub redrives: u64,
     /// How it ended.
     pub outcome: Outcome,
     /// Why, in one sentence.
@@ -289,6 +291,7 @@ mod tests {
                 name: "prod-1".into(),
                 started_at: DateTime::UNIX_EPOCH,
             },
+            redrives: 0,
             outcome,
             because: "Because of this.".into(),
             error: None,

@@ -43,5 +43,6 @@ pub fn release() -> Release {
             revert: 3_600,
             containers: 2_700,
         },
+        last_call: 70,
     }
 }

@@ -128,7 +128,8 @@ fn release() -> Release {
         "image": {"repository": "bookings-api", "uri": "host/bookings-api", "movingTag": "prod",
             "digest": format!("sha256:{}", "a".repeat(64)), "commit": "3f2a9c1d"},
         "policy": {"destructiveChanges": "refuse", "onContainerFailure": "revert-schema"},
-        "deadlines": {"turn": 1, "validation": 2, "approval": 3, "schema": 4, "revert": 5, "containers": 6}}))
+        "deadlines": {"turn": 1, "validation": 2, "approval": 3, "schema": 4, "revert": 5, "containers": 6},
+        "lastCall": 70}))
     .unwrap()
 }
 
@@ -279,7 +280,7 @@ proptest! {
         let request: DeployRequest = serde_json::from_value(body).unwrap();
         let order = text::shorten(&order, 6_000);
         let mut ending: Ending = serde_json::from_value(json!({
-            "release": release(), "outcome": outcome, "because": because, "order": order,
+            "release": release(), "redrives": 0, "outcome": outcome, "because": because, "order": order,
             "execution": {"arn": "arn:aws:states:us-east-1:1:execution:app:prod-1", "name": "prod-1",
                 "startedAt": "2026-11-23T03:46:53Z"},
             "error": {"Error": name, "Cause": cause, "State": "GetDeployRequest"},

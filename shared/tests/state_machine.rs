@@ -63,23 +63,55 @@ fn texts(value: &Value) -> Vec<&str> {
     }
 }
 
+/// The states that call a function for another phase than the state of the function's own name.
+const OTHER_PHASES: [(&str, &str); 3] = [
+    ("FollowRevert", "GetDeployRequest"),
+    ("FollowSchemaChange", "GetDeployRequest"),
+    ("WithdrawDeployRequest", "CloseDeployRequest"),
+];
+
+/// The function that `state` calls, by the name of its own state.
+fn function_of(state: &Value) -> &str {
+    let arn = state["Arguments"]["FunctionName"].as_str().unwrap();
+    arn.strip_prefix("${").and_then(|arn| arn.strip_suffix("FunctionArn}")).unwrap()
+}
+
+fn manifest(function: &str) -> String {
+    read(&format!("functions/{}/Cargo.toml", kebab_case(function)))
+}
+
+/// The functions that change something outside of the table of releases.
+const CHANGES: [&str; 6] = [
+    "CloseDeployRequest",
+    "CreateContainerDeployment",
+    "CreateDeployRequest",
+    "DeployDeployRequest",
+    "RevertDeployRequest",
+    "SkipRevert",
+];
+
 #[test]
 fn every_function_state_has_one_name_everywhere() {
     let template = read("template.yaml");
     for (name, state) in function_states() {
-        let kebab = kebab_case(&name);
-        let manifest = read(&format!("functions/{kebab}/Cargo.toml"));
-        assert!(manifest.contains(&format!("name = \"{kebab}\"")), "{kebab}");
-        assert_eq!(state["Arguments"]["FunctionName"], format!("${{{name}FunctionArn}}"));
-        assert!(template.contains(&format!("\n  {name}Function:\n")), "{name}");
+        let function = function_of(&state);
+        let other = OTHER_PHASES.iter().find(|(other, _)| *other == name);
+        assert_eq!(function, other.map_or(name.as_str(), |(_, function)| function));
+        let kebab = kebab_case(function);
+        assert!(manifest(function).contains(&format!("name = \"{kebab}\"")), "{kebab}");
+        assert!(template.contains(&format!("\n  {function}Function:\n")), "{name}");
         assert!(template.contains(&format!("BuildProperties: {{Binary: {kebab}}}")), "{kebab}");
-        assert!(template.contains(&format!("{name}FunctionArn: !GetAtt {name}Function.Arn")), "{name}");
+        assert!(
+            template.contains(&format!("{function}FunctionArn: !GetAtt {function}Function.Arn")),
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn every_function_is_a_state_or_starts_or_installs() {
-    let mut known: BTreeSet<_> = function_states().keys().map(|name| kebab_case(name)).collect();
+    let mut known: BTreeSet<_> =
+        function_states().values().map(|state| kebab_case(function_of(state))).collect();
     known.extend(["start-release", "grant-image-pull", "preflight"].map(String::from));
     let folders = fs::read_dir(root().join("functions")).unwrap();
     let folders: BTreeSet<_> =
@@ -146,25 +178,163 @@ fn a_function_is_stopped_by_lambda_before_its_state_times_out() {
 
 #[test]
 fn a_last_call_is_waited_for_as_long_as_any_task_can_take() {
+    let template = read("template.yaml");
+    let last_call = template.lines().find_map(|line| line.trim().strip_prefix("LAST_CALL: ")).unwrap();
     for (name, state) in function_states() {
-        assert_eq!(state["TimeoutSeconds"], shared::lock::LAST_CALL, "{name}");
+        assert_eq!(state["TimeoutSeconds"].to_string(), last_call, "{name}");
     }
+}
+
+/// The Retry of `state` that matches `error`.
+fn retry<'a>(state: &'a Value, error: &str) -> Option<&'a Value> {
+    list(state, "Retry").iter().find(|block| texts(&block["ErrorEquals"]).contains(&error))
+}
+
+/// The seconds that pass before each retry of `block` at the most.
+fn delays(block: &Value) -> Vec<f64> {
+    let number = |field: &str| block[field].as_f64();
+    let (first, rate) = (number("IntervalSeconds").unwrap(), number("BackoffRate").unwrap());
+    let most = number("MaxDelaySeconds").unwrap_or(f64::INFINITY);
+    let tries = block["MaxAttempts"].as_i64().unwrap();
+    (0..tries).map(|tried| (first * rate.powi(tried.try_into().unwrap())).min(most)).collect()
 }
 
 #[test]
 fn every_function_state_is_retried_alike_and_catches_everything() {
     let all = function_states();
-    let retry = list(&all["AcquireLock"], "Retry");
-    let patient = list(&all["GetDeployRequest"], "Retry");
-    assert_eq!(patient[0]["ErrorEquals"], serde_json::json!(["RateLimited"]));
+    let changing = &all["DeployDeployRequest"];
+    let [lock, rate, lost, passing] = list(changing, "Retry") else { panic!("{changing}") };
+    assert_eq!(lock["ErrorEquals"], serde_json::json!(["LockNotUsableYet"]));
+    assert_eq!(rate["ErrorEquals"], serde_json::json!(["RateLimited"]));
     for (name, state) in &all {
-        let calls_planetscale =
-            read(&format!("functions/{}/Cargo.toml", kebab_case(name))).contains("\"planetscale\"");
-        assert_eq!(list(state, "Retry"), if calls_planetscale { patient } else { retry }, "{name}");
-        assert!(list(state, "Retry").iter().all(|retry| retry["JitterStrategy"] == "FULL"));
-        assert_eq!(list(state, "Retry").last(), retry.first(), "{name}");
+        let function = function_of(state);
+        let waits_for_the_lock = CHANGES.contains(&function) || function == "AcquireLock";
+        let calls_planetscale = manifest(function).contains("\"planetscale\"");
+        let blocks = [(waits_for_the_lock, lock), (calls_planetscale, rate), (true, lost), (true, passing)];
+        let expected: Vec<_> =
+            blocks.into_iter().filter_map(|(has, block)| has.then_some(block.clone())).collect();
+        assert_eq!(list(state, "Retry"), expected, "{name}");
         let last = list(state, "Catch").last().unwrap();
         assert_eq!(last["ErrorEquals"], serde_json::json!(["States.ALL"]), "{name}");
+    }
+}
+
+#[test]
+fn a_lock_that_is_not_usable_yet_is_waited_out_in_place() {
+    for (name, state) in function_states() {
+        let Some(block) = retry(&state, "LockNotUsableYet") else { continue };
+        assert_eq!(block["JitterStrategy"], Value::Null, "{name}");
+        assert!(
+            delays(block).iter().sum::<f64>() > 2.0 * state["TimeoutSeconds"].as_f64().unwrap(),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_call_whose_connection_was_lost_is_over_before_it_is_made_again() {
+    for (name, state) in function_states() {
+        let errors = [
+            "Lambda.SdkClientException",
+            "Lambda.ClientExecutionTimeoutException",
+            "Lambda.Unknown",
+            "States.Timeout",
+        ];
+        for error in errors {
+            let block = retry(&state, error).unwrap();
+            assert_eq!(block["JitterStrategy"], Value::Null, "{name}");
+            assert!(
+                delays(block).iter().all(|delay| *delay >= state["TimeoutSeconds"].as_f64().unwrap()),
+                "{name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_error_that_passes_is_tried_again_for_a_quarter_of_an_hour() {
+    for (name, state) in function_states() {
+        for error in ["Retryable", "Lambda.ServiceException", "Lambda.Unknown"] {
+            let block = retry(&state, error).unwrap();
+            // With FULL jitter each delay is a random part of itself: half of it in the mean.
+            let part = if block["JitterStrategy"] == "FULL" { 0.5 } else { 1.0 };
+            let mean = delays(block).iter().sum::<f64>() * part;
+            assert!(mean >= 900.0, "{name}: {error} is tried again for {mean} s in the mean");
+        }
+    }
+}
+
+#[test]
+fn a_function_that_changes_something_says_for_whom_and_a_release_that_lost_its_lock_ends() {
+    for (name, state) in function_states() {
+        let function = function_of(&state);
+        if CHANGES.contains(&function) {
+            assert!(manifest(function).contains("\"records\""), "{function} cannot see the lock");
+            let catches = list(&state, "Catch");
+            for error in ["LockLost", "StaleCall"] {
+                let matches = |catch: &&Value| {
+                    texts(&catch["ErrorEquals"]).iter().any(|name| [error, "States.ALL"].contains(name))
+                };
+                let caught = catches.iter().find(matches).unwrap();
+                assert_eq!(caught["Next"], "FinishRelease", "{name}");
+                assert_eq!(caught["Assign"]["outcome"], "ReleaseError", "{name}");
+            }
+        }
+        if CHANGES.contains(&function) || ["AcquireLock", "FinishRelease"].contains(&function) {
+            let payload = &state["Arguments"]["Payload"];
+            assert_eq!(payload["execution"], "{% $execution %}", "{name}");
+            assert_eq!(payload["redrives"], "{% $states.context.Execution.RedriveCount %}", "{name}");
+        }
+    }
+}
+
+#[test]
+fn every_failure_is_told_by_the_same_line() {
+    let line = "{% $merge([$states.errorOutput, {'State': $states.context.State.Name}]) %}";
+    let mut told = 0;
+    for (name, state) in states() {
+        for catch in list(&state, "Catch") {
+            if catch["Assign"].get("failure").is_some() {
+                assert_eq!(catch["Assign"]["failure"], line, "{name}");
+                told += 1;
+            }
+        }
+    }
+    assert!(told > 0);
+}
+
+/// The phase of each state, counted from the first.
+fn phases() -> BTreeMap<String, usize> {
+    let (mut phase, mut found) = (0, BTreeMap::new());
+    for line in read("statemachine/release.asl.yaml").lines() {
+        if line.starts_with("  # ---- ") {
+            phase += 1;
+        } else if let Some(name) = line.strip_prefix("  ").and_then(|line| line.strip_suffix(':'))
+            && !name.starts_with([' ', '#'])
+        {
+            found.insert(name.to_owned(), phase);
+        }
+    }
+    found
+}
+
+#[test]
+fn no_edge_skips_more_than_one_phase_but_those_to_the_end() {
+    let phases = phases();
+    assert_eq!(
+        phases.keys().cloned().collect::<Vec<_>>(),
+        states().keys().cloned().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()
+    );
+    let end = phases["FinishRelease"];
+    assert_eq!(phases["BeginRelease"], 1);
+    for (name, state) in states() {
+        for next in next(&state) {
+            let (from, to) = (phases[&name], phases[next]);
+            assert!(
+                to == end || from.abs_diff(to) <= 2,
+                "{name} of phase {from} goes to {next} of phase {to}"
+            );
+        }
     }
 }
 

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from chaos import plan
-from chaos.facts import STOPPED, Deployment, Environment, Execution, Push, SchemaChange, Write
+from chaos.facts import LOCKED, STOPPED, Deployment, Environment, Execution, Push, SchemaChange, Write
 from chaos.site import SECRETS, Site
 
 _MARKER = "RELEASE_EXECUTION"
@@ -104,7 +104,7 @@ def _execution(execution: dict[str, Any], events: list[dict[str, Any]]) -> Execu
     entered = [
         (name, event["timestamp"].astimezone(timezone.utc))
         for event in events
-        for name in [STOPPED if event["type"] == "ExecutionAborted" else _entered(event)]
+        for name in [_noted(event) or _entered(event)]
         if name
     ]
     return Execution(
@@ -113,6 +113,12 @@ def _execution(execution: dict[str, Any], events: list[dict[str, Any]]) -> Execu
         started=execution["startDate"].astimezone(timezone.utc),
         states=entered,
     )
+
+
+def _noted(event: dict[str, Any]) -> str:
+    if event["type"] == "ExecutionAborted":
+        return STOPPED
+    return LOCKED if event.get("taskFailedEventDetails", {}).get("error") == "LockNotUsableYet" else ""
 
 
 def _entered(event: dict[str, Any]) -> str:

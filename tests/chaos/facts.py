@@ -23,6 +23,8 @@ class Push:
 
 # Among the states of an execution: it was stopped here.
 STOPPED = "(stopped)"
+# In the place of a state: where it was told that the lock is its own, but not to be used yet.
+LOCKED = "(locked)"
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,12 @@ class Execution:
     name: str
     status: str
     started: datetime
-    # The states entered, in order, and when; with STOPPED where it was stopped.
+    # The states entered, in order, and when; with STOPPED where it was stopped, and LOCKED.
     states: list[tuple[str, datetime]]
 
     @property
     def end_state(self) -> str:
-        entered = [state for state, _ in self.states if state != STOPPED]
+        entered = [state for state, _ in self.states if state not in (STOPPED, LOCKED)]
         return entered[-1] if entered else ""
 
     def worked(self) -> list[Span]:
@@ -57,7 +59,7 @@ class Execution:
         """
         spans: list[Span] = []
         for state, at in self.states:
-            if state in ("HasDatabase?", "WhereDidItStop?"):
+            if state == "HasDatabase?" or state == LOCKED and spans:
                 if not spans or spans[-1].end:
                     spans.append(Span(at))
             elif state in ("FinishRelease", STOPPED) and spans and not spans[-1].end:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from chaos import invariants
-from chaos.facts import STOPPED, Deployment, Environment, Execution, Push, SchemaChange, Write
+from chaos.facts import LOCKED, STOPPED, Deployment, Environment, Execution, Push, SchemaChange, Write
 from chaos.invariants import INVARIANTS, broken
 
 
@@ -163,7 +163,7 @@ def redriven() -> Environment:
     """The first release was stopped at its third second, and went on at its sixth."""
     place = good()
     first = place.executions[0]
-    first.states[2:2] = [(STOPPED, at(3)), ("AcquireLock", at(3.5)), ("WhereDidItStop?", at(4))]
+    first.states[2:2] = [(STOPPED, at(3)), (LOCKED, at(4))]
     place.stopped_by_hand.add(first.name)
     place.redriven.add(first.name)
     place.notified[first.name] = 2
@@ -184,7 +184,7 @@ def test_a_release_that_was_redriven_does_not_work_beside_the_one_that_took_its_
 def test_a_release_that_was_redriven_and_lost_its_lock_works_no_more() -> None:
     place = redriven()
     first = place.executions[0]
-    first.states = [*first.states[:4], ("FinishRelease", at(5)), ("ReleaseError", at(6))]
+    first.states = [*first.states[:3], ("FinishRelease", at(5)), ("ReleaseError", at(6))]
     first.status = "FAILED"
     place.recorded[first.name] = ["ReleaseError"]
     assert [span.end for span in first.worked()] == [at(3)]

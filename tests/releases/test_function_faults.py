@@ -62,7 +62,7 @@ def check_nothing_twice(stage: Stage, ended: Ended) -> None:
 
 @pytest.mark.parametrize(
     ("way", "error"),
-    # Every state has the same Retry, which a test of the state machine holds.
+    # Every state has the same Retry for these, which a test of the state machine holds.
     [("schema and containers", error) for error in ERRORS]
     + [(way, error) for way in ("containers that fail", "nothing to apply") for error in ERRORS[:2]],
 )
@@ -91,7 +91,7 @@ def test_a_function_that_never_works_ends_the_release_in_a_named_outcome(stage: 
         "skip-revert": "Released",
     }.get(function, "ReleaseError")
     prepare(stage, FUNCTIONS[function])
-    stage.function_fault(stage.prod, function, "Lambda.Unknown", count=9, cause="out of memory")
+    stage.function_fault(stage.prod, function, "Lambda.Unknown", count=14, cause="out of memory")
     digest = stage.push("prod")
     with stage.waits(0.002):
         arn = stage.until(lambda: stage.executions_of(stage.prod, digest), "execution")[0]["executionArn"]

@@ -7,7 +7,7 @@ from typing import Any, Iterator
 
 import pytest
 
-from stage import WAIT_SCALE, Stage, one_writer_at_a_time
+from stage import Stage, one_writer_at_a_time
 from test_function_faults import FUNCTIONS, WAYS, check_nothing_twice, prepare
 
 # The call of each function that changes something, and how long the emulators hold it here.
@@ -20,7 +20,9 @@ CALLS = {
     "skip-revert": ("POST", "deploy-requests/*/skip-revert"),
 }
 HELD_MS = 5_000
-# The 70 seconds are 10.5 then: far more than the call is held.
+# Seconds for which a last call is waited for here, instead of 70: far more than a call is held.
+LAST_CALL = 10
+# The lock is then looked at every 1.5 s.
 SCALE = 0.15
 SECONDS = 180
 
@@ -64,22 +66,24 @@ class Stopped:
 @contextmanager
 def stopped_in_the_middle_of(stage: Stage, function: str) -> Iterator[Stopped]:
     """A stopped release whose last call is at work; the next wait for it is long enough."""
-    stopped = Stopped(stage, function)
-    with stage.waits(SCALE):
-        stage.lightsail.api.delete("/_control/verdicts")
-        yield stopped
+    with stage.settings(stage.prod, "start-release", LAST_CALL=str(LAST_CALL)):
+        stopped = Stopped(stage, function)
+        with stage.waits(SCALE):
+            stage.lightsail.api.delete("/_control/verdicts")
+            yield stopped
 
 
 def settling(stage: Stage, digest: str) -> str:
     """The release of this digest, as soon as it waits for somebody's last call with the lock in its hand."""
-    arn = stage.wait_for_state(stage.prod, digest, "WaitForLastCall")
+    arn = stage.wait_for_state(stage.prod, digest, "AcquireLock")
+    stage.until(lambda: waits(stage, arn), "wait for the last call")
     assert stage.lock(stage.prod) == arn
     return arn
 
 
-def go_on_fast(stage: Stage) -> None:
-    """The wait for the last call has begun; those after it need not be as long."""
-    stage.aws.scale_waits(WAIT_SCALE)
+def waits(stage: Stage, arn: str) -> int:
+    """How often the release was told that its lock is not to be used yet."""
+    return stage.task_errors(arn).count("LockNotUsableYet")
 
 
 @pytest.mark.parametrize("function", CALLS)
@@ -89,7 +93,6 @@ def test_the_next_release_holds_the_lock_at_once_and_touches_nothing_before_the_
     with stopped_in_the_middle_of(stage, function) as stopped:
         digest = stage.push("prod")
         settling(stage, digest)
-        go_on_fast(stage)
         ended = stage.ended(stage.prod, digest, SECONDS)
     assert ended.outcome == "Released", ended.report["whatHappened"]
     stopped.check_that_nothing_came_before_its_end()
@@ -102,24 +105,21 @@ def test_the_next_release_holds_the_lock_at_once_and_touches_nothing_before_the_
 def test_a_redriven_release_waits_for_its_own_last_call(stage: Stage, function: str) -> None:
     with stopped_in_the_middle_of(stage, function) as stopped:
         stage.redrive(stopped.arn)
-        stage.until(lambda: "WaitForLastCall" in stage.prod.states(stopped.arn), "wait for its own last call")
-        go_on_fast(stage)
         ended = stage.execution_ended(stage.prod, stopped.arn, SECONDS)
     assert ended.outcome == WAYS[FUNCTIONS[function]][0], ended.report["whatHappened"]
-    assert "WaitForLastCall" in ended.states
+    assert waits(stage, ended.arn)
     stopped.check_that_nothing_came_before_its_end()
     check_nothing_twice(stage, ended)
 
 
 def test_a_takeover_whose_answer_was_lost_waits_all_the_same(stage: Stage) -> None:
     with stopped_in_the_middle_of(stage, "create-container-deployment") as stopped:
-        stage.function_fault(stage.prod, "acquire-lock", "Lambda.Unknown", worked=True)
+        stage.function_fault(stage.prod, "acquire-lock", "Lambda.ServiceException", worked=True)
         digest = stage.push("prod")
         settling(stage, digest)
-        go_on_fast(stage)
         ended = stage.ended(stage.prod, digest, SECONDS)
     assert ended.outcome == "Released", ended.report["whatHappened"]
-    assert stage.task_errors(ended.arn) == ["Lambda.Unknown"]
+    assert stage.task_errors(ended.arn)[0] == "Lambda.ServiceException"
     stopped.check_that_nothing_came_before_its_end()
 
 
@@ -127,7 +127,6 @@ def test_a_release_that_is_overtaken_while_it_waits_for_a_last_call_frees_the_lo
     with stopped_in_the_middle_of(stage, "create-container-deployment") as stopped:
         overtaken = stage.push("prod")
         settling(stage, overtaken)
-        go_on_fast(stage)
         last = stage.push("prod")
         assert stage.ended(stage.prod, overtaken, SECONDS).outcome == "Superseded"
         ended = stage.ended(stage.prod, last, SECONDS)
@@ -143,7 +142,6 @@ def test_a_release_that_is_stopped_while_it_waits_for_a_last_call_leaves_the_wai
         stage.stop(second)
         third = stage.push("prod")
         holder = settling(stage, third)
-        go_on_fast(stage)
         stage.redrive(second)
         assert stage.execution_ended(stage.prod, second, SECONDS).outcome == "Superseded"
         ended = stage.ended(stage.prod, third, SECONDS)
@@ -157,24 +155,23 @@ def test_a_release_that_is_redriven_in_its_wait_for_a_last_call_waits_once_more(
     with stopped_in_the_middle_of(stage, "create-container-deployment") as stopped:
         arn = settling(stage, stage.push("prod"))
         stage.stop(arn)
+        before = waits(stage, arn)
         stage.redrive(arn)
         ended = stage.execution_ended(stage.prod, arn, SECONDS)
     assert ended.outcome == "Released", ended.report["whatHappened"]
-    # The wait that goes on after a redrive is not entered again in the history.
-    assert ended.states.count("WaitForLastCall") == 2
+    assert waits(stage, arn) > before
     stopped.check_that_nothing_came_before_its_end()
 
 
 def test_a_release_that_fails_between_takeover_and_wait_leaves_the_wait_to_the_next(stage: Stage) -> None:
     with stopped_in_the_middle_of(stage, "create-container-deployment") as stopped:
-        stage.function_fault(stage.prod, "acquire-lock", "Lambda.Unknown", worked=True)
+        stage.function_fault(stage.prod, "acquire-lock", "Lambda.ServiceException", worked=True)
         stage.function_fault(stage.prod, "acquire-lock", "Misconfigured")
         failed = stage.ended(stage.prod, stage.push("prod"), SECONDS)
         assert failed.outcome == "ReleaseError"
         assert stage.lock(stage.prod) == failed.arn
         digest = stage.push("prod")
         settling(stage, digest)
-        go_on_fast(stage)
         ended = stage.ended(stage.prod, digest, SECONDS)
     assert ended.outcome == "Released", ended.report["whatHappened"]
     stopped.check_that_nothing_came_before_its_end()
@@ -183,4 +180,4 @@ def test_a_release_that_fails_between_takeover_and_wait_leaves_the_wait_to_the_n
 
 def test_a_lock_that_was_freed_is_taken_without_a_wait(stage: Stage) -> None:
     assert stage.release(stage.prod).outcome == "Released"
-    assert "WaitForLastCall" not in stage.release(stage.prod).states
+    assert not waits(stage, stage.release(stage.prod).arn)

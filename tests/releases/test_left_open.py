@@ -6,8 +6,9 @@ from stage import Stage
 
 
 def test_a_request_that_cannot_be_closed_is_told_and_adopted_by_the_next_release(stage: Stage) -> None:
-    stage.function_fault(stage.prod, "close-deploy-request", "Lambda.TooManyRequestsException", count=9)
-    ended = stage.release(stage.prod)
+    stage.function_fault(stage.prod, "close-deploy-request", "Lambda.TooManyRequestsException", count=21)
+    with stage.waits(0.002):
+        ended = stage.release(stage.prod)
     number = ended.report["deployRequest"]["number"]
     assert ended.outcome == "Released"
     assert f"Deploy request #{number} could not be closed" in ended.report["whatHappened"]

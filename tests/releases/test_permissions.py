@@ -13,8 +13,10 @@ from cloud.environment import FunctionError
 
 import roles
 from stage import ADD_DESCRIPTION, REPOSITORY, Stage
+from test_redrive import CHANGES, stop_at
 
 SECRET = "secretsmanager:GetSecretValue"
+LOCK = "dynamodb:GetItem"
 LOOK = {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}, "time": "2026-01-01T00:00:00Z"}
 
 
@@ -37,24 +39,30 @@ RELEASES = [
     Missing("AcquireLockRole", "dynamodb:GetItem", "without a change", "ReleaseError"),
     Missing("AcquireLockRole", "dynamodb:PutItem", "without a change", "ReleaseError"),
     Missing("CreateDeployRequestRole", SECRET, "with a change", "ReleaseError"),
+    Missing("CreateDeployRequestRole", LOCK, "with a change", "ReleaseError"),
     Missing("GetDeployRequestRole", SECRET, "with a change", "ReleaseError"),
     Missing("DeployDeployRequestRole", SECRET, "with a change", "ReleaseError"),
+    Missing("DeployDeployRequestRole", LOCK, "with a change", "ReleaseError"),
     Missing("CreateContainerDeploymentRole", "ecr:DescribeImages", "with a change", "SchemaReverted"),
     Missing("CreateContainerDeploymentRole", "lightsail:CreateContainerServiceDeployment", "with a change", "SchemaReverted"),
     Missing("CreateContainerDeploymentRole", "lightsail:GetContainerServices", "with a change", "SchemaReverted"),
     Missing("CreateContainerDeploymentRole", "lightsail:GetContainerServiceDeployments", "with a change", "SchemaReverted"),
     Missing("CreateContainerDeploymentRole", SECRET, "with a change", "SchemaReverted"),
+    Missing("CreateContainerDeploymentRole", LOCK, "with a change", "SchemaReverted"),
     Missing("GetContainerDeploymentRole", "lightsail:GetContainerServiceDeployments", "with a change", "ReleaseError"),
     Missing("GetContainerDeploymentRole", "lightsail:GetContainerServices", "with a change", "ReleaseError"),
     Missing("GetContainerDeploymentRole", "lightsail:GetContainerLog", "containers that fail", "SchemaReverted"),
     Missing("RevertDeployRequestRole", SECRET, "containers that fail", "RevertRefused"),
+    Missing("RevertDeployRequestRole", LOCK, "containers that fail", "RevertRefused"),
     Missing("FinishReleaseRole", "dynamodb:GetItem", "without a change", "ReleaseError"),
     Missing("FinishReleaseRole", "dynamodb:PutItem", "without a change", "ReleaseError"),
     Missing("FinishReleaseRole", "dynamodb:DeleteItem", "without a change", "ReleaseError"),
     Missing("FinishReleaseRole", "sns:Publish", "without a change", "ReleaseError"),
     # These two only tidy up: a good release stays one, and the history has the error.
     Missing("CloseDeployRequestRole", SECRET, "without a change", "Released"),
+    Missing("CloseDeployRequestRole", LOCK, "without a change", "Released"),
     Missing("SkipRevertRole", SECRET, "with a change", "Released"),
+    Missing("SkipRevertRole", LOCK, "with a change", "Released"),
     *(
         Missing("ReleaseRole", "lambda:InvokeFunction", way, outcome, f"-prod-{function}")
         for function, way, outcome in (
@@ -74,9 +82,12 @@ RELEASES = [
 ]
 START = {"ecr:DescribeImages": {}, "states:StartExecution": {}, "dynamodb:GetItem": LOOK, "states:ListExecutions": LOOK, "states:DescribeExecution": LOOK}
 GRANT = ("lightsail:GetContainerServices", "ecr:GetRepositoryPolicy", "ecr:SetRepositoryPolicy", "ecr:DeleteRepositoryPolicy")
+# The functions that take the lock again after a redrive.
+REDRIVEN = {"".join(word.title() for word in function.split("-")) + "Role": function for function in CHANGES}
 OTHERS = {
     ("AcquireLockRole", "states:DescribeExecution"),
     ("ReleaseRole", "sns:Publish"),
+    *((role, "dynamodb:PutItem") for role in REDRIVEN),
     *(("StartReleaseRole", action) for action in START),
     *(("GrantImagePullRole", action) for action in GRANT),
     *(("PreflightRole", action) for action in roles.roles()["PreflightRole"] if not action.startswith("logs:")),
@@ -128,6 +139,15 @@ def test_a_release_that_cannot_see_who_holds_the_lock_leaves_it_alone(stage: Sta
     assert ended.outcome == "ReleaseError"
     assert "states:DescribeExecution" in ended.report["whatHappened"]
     assert stage.lock(stage.prod) == first
+
+
+@pytest.mark.parametrize("role", REDRIVEN)
+def test_a_redriven_release_that_cannot_take_its_lock_again_names_it(stage: Stage, role: str) -> None:
+    arn = stop_at(stage, REDRIVEN[role])
+    with roles.without(stage.prod, role, "dynamodb:PutItem"), stage.waits(0.005):
+        stage.redrive(arn)
+        stage.prod.wait_for_execution(arn, within_seconds=120)
+    assert "dynamodb:PutItem" in json.dumps(stage.prod.history(arn), default=str)
 
 
 def test_a_release_that_cannot_ask_for_an_approval_waits_for_it_and_its_history_says_why(stage: Stage) -> None:

@@ -1,6 +1,7 @@
 use serde::Deserialize;
-use shared::lock::{Claim, Tenure, Turn, lost, settle, superseded, wait_for};
-use shared::records::{Holder, Records};
+use shared::clock::Clock;
+use shared::lock::{Holder, Stand, Turn, not_usable_yet, stale, stand, superseded, wait_for};
+use shared::records::Records;
 use shared::release::{Execution, Release};
 use shared::start::HolderState;
 use shared::{Error, aws, executions, registry};
@@ -9,6 +10,7 @@ pub struct Context {
     ecr: aws_sdk_ecr::Client,
     sfn: aws_sdk_sfn::Client,
     records: Records,
+    clock: Clock,
 }
 
 impl Context {
@@ -18,11 +20,12 @@ impl Context {
             aws_sdk_ecr::Client::new(&aws),
             aws_sdk_sfn::Client::new(&aws),
             Records::from_env(&aws)?,
+            Clock::system(),
         ))
     }
 
-    pub fn new(ecr: aws_sdk_ecr::Client, sfn: aws_sdk_sfn::Client, records: Records) -> Self {
-        Self { ecr, sfn, records }
+    pub fn new(ecr: aws_sdk_ecr::Client, sfn: aws_sdk_sfn::Client, records: Records, clock: Clock) -> Self {
+        Self { ecr, sfn, records, clock }
     }
 }
 
@@ -32,71 +35,60 @@ pub struct Input {
     execution: Execution,
     /// How often the execution was redriven.
     redrives: u64,
-    /// Whether it was redriven after it had the lock, and goes on only if nobody took it over.
-    resumes: bool,
-    /// Whether it waited for the last call of a stopped execution, as it was told to.
-    settled: bool,
     waited: u64,
 }
 
 /// How many times to look at a lock that changes hands at the same moment.
 const LOOKS: u32 = 3;
 
+/// A lock that is taken from a stopped execution, or again after a redrive, is not to be used at once: the release comes
+/// back with [`Error::LockNotUsableYet`] until it is, and then looks once more whether the environment still is its own.
 pub async fn handle(context: &Context, input: Input) -> Result<Turn, Error> {
-    let Input { release, execution, redrives, resumes, settled, waited } = input;
+    let Input { release, execution, redrives, waited } = input;
     for _ in 0..LOOKS {
+        let now = context.clock.now();
         let found = context.records.holder().await?;
-        let found = found.as_ref();
-        let (tenure, whose) = match found {
-            Some(holder) if holder.execution == execution.arn => {
-                (Tenure::Own { unsettled: holder.unsettled }, "this release")
+        let usable_from = match stand(found.as_ref(), &execution.arn, redrives, now) {
+            Stand::Later => return Err(stale()),
+            Stand::Settling(until) => return Err(not_usable_yet(until)),
+            Stand::Earlier => release.last_call_over(now),
+            Stand::Usable => {
+                return Ok(match context.superseded(&release).await? {
+                    Some(because) => Turn::Superseded { because },
+                    None => Turn::Ours { because: "The environment is this release's.".into() },
+                });
             }
-            _ if resumes => return Ok(lost(found.map(|holder| holder.execution.as_str()))),
-            _ => {
+            Stand::Free => match context.superseded(&release).await? {
+                Some(because) => return Ok(Turn::Superseded { because }),
+                None => now,
+            },
+            Stand::Other(holder) => {
                 if let Some(because) = context.superseded(&release).await? {
                     return Ok(Turn::Superseded { because });
                 }
-                match found {
-                    None => (Tenure::Free, ""),
-                    Some(holder) => (context.tenure(holder).await?, holder.execution.as_str()),
+                match executions::state(&context.sfn, holder, now).await? {
+                    HolderState::Running => {
+                        return Ok(wait_for(&holder.execution, waited, release.deadlines.turn));
+                    }
+                    HolderState::Stopped | HolderState::Ended => release.last_call_over(now),
                 }
             }
-        };
-        // A wait that was cut by a redrive does not count.
-        let settled = settled && found.is_some_and(|holder| holder.redrives == redrives);
-        let unsettled = match tenure.claim(resumes, settled) {
-            Claim::Take { unsettled } => unsettled,
-            Claim::Leave => return Ok(wait_for(whose, waited, release.deadlines.turn)),
         };
         let me = Holder {
             execution: execution.arn.clone(),
             redrives,
             digest: release.image.digest.clone(),
-            unsettled,
+            taken_at: now,
+            usable_from,
         };
-        if !context.records.take_lock(&me, found).await? {
-            continue;
+        if context.records.take_lock(&me, found.as_ref()).await? {
+            return match stand(Some(&me), &execution.arn, redrives, now) {
+                Stand::Settling(until) => Err(not_usable_yet(until)),
+                _ => Ok(Turn::Ours { because: "The environment was free.".into() }),
+            };
         }
-        if unsettled {
-            return Ok(settle(whose));
-        }
-        // A release that resumes has touched something already, and ends what it began.
-        if !resumes
-            && tenure != Tenure::Free
-            && let Some(because) = context.superseded(&release).await?
-        {
-            return Ok(Turn::Superseded { because });
-        }
-        return Ok(Turn::Ours { because: ours(tenure).into() });
     }
     Err(Error::Retryable("The lock changed hands while it was being taken.".into()))
-}
-
-fn ours(tenure: Tenure) -> &'static str {
-    match tenure {
-        Tenure::Free => "The environment was free.",
-        Tenure::Own { .. } | Tenure::Running | Tenure::Ended => "The environment is this release's.",
-    }
 }
 
 impl Context {
@@ -105,13 +97,5 @@ impl Context {
         let now = registry::tagged(&self.ecr, &image.repository, &image.moving_tag).await?;
         let last = self.records.last().await?;
         Ok(superseded(release, now.as_ref().map(|found| &found.digest), last.as_ref()))
-    }
-
-    /// How the lock of another execution stands.
-    async fn tenure(&self, holder: &Holder) -> Result<Tenure, Error> {
-        Ok(match executions::state(&self.sfn, &holder.execution).await? {
-            HolderState::Running => Tenure::Running,
-            HolderState::Stopped | HolderState::Ended => Tenure::Ended,
-        })
     }
 }

@@ -1,12 +1,14 @@
 use serde::{Deserialize, Serialize};
 use shared::Error;
-use shared::planetscale::{Connection, DeployRequestNumber, database};
-use shared::release::Release;
+use shared::planetscale::{DeployRequestNumber, Writer, database};
+use shared::release::{Execution, Release};
 use shared::schema::{Closing, DeployRequestReport, closing};
 
 #[derive(Debug, Deserialize)]
 pub struct Input {
     release: Release,
+    execution: Execution,
+    redrives: u64,
     number: DeployRequestNumber,
 }
 
@@ -17,7 +19,11 @@ pub struct Output {
     deploy_request: DeployRequestReport,
 }
 
-pub async fn handle(connection: &Connection, Input { release, number }: Input) -> Result<Output, Error> {
+pub async fn handle(
+    Writer { connection, fence }: &Writer,
+    Input { release, execution, redrives, number }: Input,
+) -> Result<Output, Error> {
+    fence.pass(&release, &execution, redrives).await?;
     let token = connection.token().await?;
     let requests = connection.planetscale().deploy_requests(database(&release)?, &token);
     let mut request = requests.get(number).await?;

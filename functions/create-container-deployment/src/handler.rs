@@ -9,6 +9,7 @@ use serde::Deserialize;
 use shared::containers::{
     Condition, Creation, DeploymentReport, RELEASE_MARKER, busy, environment, is_busy_message,
 };
+use shared::fence::Fence;
 use shared::image::{ReferenceStyle, TagList};
 use shared::release::{Execution, Release};
 use shared::{Error, aws, config, lightsail, registry, secrets};
@@ -17,6 +18,7 @@ pub struct Context {
     lightsail: aws_sdk_lightsail::Client,
     ecr: aws_sdk_ecr::Client,
     secrets: aws_sdk_secretsmanager::Client,
+    fence: Fence,
     settings: Settings,
 }
 
@@ -66,6 +68,7 @@ impl Context {
             lightsail::client_without_retries(&aws),
             aws_sdk_ecr::Client::new(&aws),
             aws_sdk_secretsmanager::Client::new(&aws),
+            Fence::from_env(&aws)?,
             Settings::from_env()?,
         ))
     }
@@ -75,9 +78,10 @@ impl Context {
         lightsail: aws_sdk_lightsail::Client,
         ecr: aws_sdk_ecr::Client,
         secrets: aws_sdk_secretsmanager::Client,
+        fence: Fence,
         settings: Settings,
     ) -> Self {
-        Self { lightsail, ecr, secrets, settings }
+        Self { lightsail, ecr, secrets, fence, settings }
     }
 }
 
@@ -85,13 +89,15 @@ impl Context {
 pub struct Input {
     release: Release,
     execution: Execution,
+    redrives: u64,
     waited: u64,
 }
 
 pub async fn handle(
     context: &Context,
-    Input { release, execution, waited }: Input,
+    Input { release, execution, redrives, waited }: Input,
 ) -> Result<Creation, Error> {
+    context.fence.pass(&release, &execution, redrives).await?;
     let name = &release.service;
     let found = lightsail::service(&context.lightsail, name).await?;
     let condition = lightsail::condition(found.as_ref());

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 use shared::Error;
-use shared::planetscale::{Connection, DeployRequest, DeployRequests, Failure, NewDeployRequest, database};
+use shared::planetscale::{DeployRequest, DeployRequests, Failure, NewDeployRequest, Writer, database};
 use shared::release::{Execution, Release};
 use shared::schema::{Adoption, DeployRequestReport, adoption};
 
@@ -8,6 +8,7 @@ use shared::schema::{Adoption, DeployRequestReport, adoption};
 pub struct Input {
     release: Release,
     execution: Execution,
+    redrives: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -17,7 +18,11 @@ pub struct Output {
     because: String,
 }
 
-pub async fn handle(connection: &Connection, Input { release, execution }: Input) -> Result<Output, Error> {
+pub async fn handle(
+    Writer { connection, fence }: &Writer,
+    Input { release, execution, redrives }: Input,
+) -> Result<Output, Error> {
+    fence.pass(&release, &execution, redrives).await?;
     let token = connection.token().await?;
     let database = database(&release)?;
     let requests = connection.planetscale().deploy_requests(database, &token);

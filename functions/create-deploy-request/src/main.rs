@@ -2,6 +2,6 @@
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    shared::lambda::serve(shared::planetscale::Connection::from_env(), create_deploy_request::handler::handle)
+    shared::lambda::serve(shared::planetscale::Writer::from_env(), create_deploy_request::handler::handle)
         .await
 }

@@ -1,20 +1,23 @@
 use serde::Deserialize;
 use shared::Error;
-use shared::planetscale::{Connection, DeployRequestNumber, Failure, database};
-use shared::release::Release;
+use shared::planetscale::{DeployRequestNumber, Failure, Writer, database};
+use shared::release::{Execution, Release};
 use shared::schema::{Queued, is_decided, is_on_its_way, refused_deploy};
 
 #[derive(Debug, Deserialize)]
 pub struct Input {
     release: Release,
+    execution: Execution,
+    redrives: u64,
     number: DeployRequestNumber,
     waited: u64,
 }
 
 pub async fn handle(
-    connection: &Connection,
-    Input { release, number, waited }: Input,
+    Writer { connection, fence }: &Writer,
+    Input { release, execution, redrives, number, waited }: Input,
 ) -> Result<Queued, Error> {
+    fence.pass(&release, &execution, redrives).await?;
     let token = connection.token().await?;
     let requests = connection.planetscale().deploy_requests(database(&release)?, &token);
     // A first try may have succeeded and its answer been lost.

@@ -1,4 +1,5 @@
 use shared::clock::Clock;
+use shared::lock::{Stand, stale, stand};
 use shared::records::Records;
 use shared::report::{Ending, Report, message, report, subject};
 use shared::{Error, Outcome, aws, config};
@@ -29,17 +30,21 @@ impl Context {
 /// Each step can be repeated, and they are in this order so that a crash between two of them loses nothing: the
 /// record is written before the lock is freed, and a notification is sent again rather than never.
 pub async fn handle(context: &Context, ending: Ending) -> Result<Report, Error> {
-    let Ending { release, execution, .. } = &ending;
-    let report = report(&ending, context.clock.now());
+    let Ending { release, execution, redrives, .. } = &ending;
+    let now = context.clock.now();
+    let report = report(&ending, now);
+    let found = context.records.holder().await?;
+    let held = match stand(found.as_ref(), &execution.arn, *redrives, now) {
+        Stand::Later => return Err(stale()),
+        Stand::Usable | Stand::Earlier => true,
+        Stand::Settling(_) | Stand::Free | Stand::Other(_) => false,
+    };
     let notified = context.records.is_notified(execution).await?;
     context.records.write(execution, release, &report, notified).await?;
-    let holder = context.records.holder().await?;
-    if holder.is_some_and(|holder| holder.execution == execution.arn) {
+    if held {
         // One that steps aside while it holds the lock has released nothing.
-        if report.outcome != Outcome::Superseded {
-            context.records.write_last(&report).await?;
-        }
-        context.records.free_lock(&execution.arn).await?;
+        let last = (report.outcome != Outcome::Superseded).then_some(&report);
+        context.records.free_lock(&execution.arn, *redrives, now, last).await?;
     }
     if !notified {
         context.publish(&report).await?;

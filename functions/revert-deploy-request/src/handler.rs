@@ -1,11 +1,13 @@
 use serde::{Deserialize, Serialize};
 use shared::Error;
-use shared::planetscale::{Connection, DeployRequestNumber, Failure, Stage, database};
-use shared::release::Release;
+use shared::planetscale::{DeployRequestNumber, Failure, Stage, Writer, database};
+use shared::release::{Execution, Release};
 
 #[derive(Debug, Deserialize)]
 pub struct Input {
     release: Release,
+    execution: Execution,
+    redrives: u64,
     number: DeployRequestNumber,
 }
 
@@ -14,7 +16,11 @@ pub struct Output {
     because: String,
 }
 
-pub async fn handle(connection: &Connection, Input { release, number }: Input) -> Result<Output, Error> {
+pub async fn handle(
+    Writer { connection, fence }: &Writer,
+    Input { release, execution, redrives, number }: Input,
+) -> Result<Output, Error> {
+    fence.pass(&release, &execution, redrives).await?;
     let token = connection.token().await?;
     let requests = connection.planetscale().deploy_requests(database(&release)?, &token);
     // A first try may have succeeded and its answer been lost.

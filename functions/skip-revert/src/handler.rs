@@ -1,12 +1,14 @@
 use serde::{Deserialize, Serialize};
 use shared::Error;
-use shared::planetscale::{Connection, DeployRequestNumber, Stage, database};
-use shared::release::Release;
+use shared::planetscale::{DeployRequestNumber, Stage, Writer, database};
+use shared::release::{Execution, Release};
 use shared::schema::DeployRequestReport;
 
 #[derive(Debug, Deserialize)]
 pub struct Input {
     release: Release,
+    execution: Execution,
+    redrives: u64,
     number: DeployRequestNumber,
 }
 
@@ -17,7 +19,11 @@ pub struct Output {
     because: String,
 }
 
-pub async fn handle(connection: &Connection, Input { release, number }: Input) -> Result<Output, Error> {
+pub async fn handle(
+    Writer { connection, fence }: &Writer,
+    Input { release, execution, redrives, number }: Input,
+) -> Result<Output, Error> {
+    fence.pass(&release, &execution, redrives).await?;
     let token = connection.token().await?;
     let requests = connection.planetscale().deploy_requests(database(&release)?, &token);
     let mut request = requests.get(number).await?;

@@ -2,5 +2,5 @@
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    shared::lambda::serve(shared::planetscale::Connection::from_env(), skip_revert::handler::handle).await
+    shared::lambda::serve(shared::planetscale::Writer::from_env(), skip_revert::handler::handle).await
 }

@@ -128,13 +128,17 @@ impl Context {
             database: settings.database.clone(),
             policy: settings.policy,
             deadlines: settings.deadlines,
+            last_call: settings.last_call,
         })
     }
 
     /// What the records and the running executions say.
     async fn known(&self) -> Result<Known, Error> {
         let holder = match self.records.holder().await? {
-            Some(holder) => Some((holder.digest, executions::state(&self.sfn, &holder.execution).await?)),
+            Some(holder) => {
+                let state = executions::state(&self.sfn, &holder, self.clock.now()).await?;
+                Some((holder.digest, state))
+            }
             None => None,
         };
         let last_released = self.records.last().await?.map(|last| last.digest);

@@ -15,6 +15,7 @@ pub struct Settings {
     pub database: Option<Database>,
     pub policy: Policy,
     pub deadlines: Deadlines,
+    pub last_call: u64,
     pub state_machine_arn: String,
 }
 
@@ -42,6 +43,7 @@ impl Settings {
                 revert: parsed("REVERT_DEADLINE")?,
                 containers: parsed("CONTAINERS_DEADLINE")?,
             },
+            last_call: parsed("LAST_CALL")?,
             state_machine_arn: required("STATE_MACHINE_ARN")?,
         })
     }

@@ -46,6 +46,30 @@ impl Connection {
     }
 }
 
+/// What a function needs that changes something at PlanetScale.
+#[cfg(feature = "records")]
+#[derive(Debug, Clone)]
+pub struct Writer {
+    /// The connection.
+    pub connection: Connection,
+    /// What every change has to pass first.
+    pub fence: crate::fence::Fence,
+}
+
+#[cfg(feature = "records")]
+impl Writer {
+    /// Reads what [`Connection::from_env`] and [`crate::fence::Fence::from_env`] read.
+    ///
+    /// # Errors
+    /// Theirs.
+    pub fn from_env() -> Result<Self, Error> {
+        Ok(Self {
+            connection: Connection::from_env()?,
+            fence: crate::fence::Fence::from_env(&aws::config())?,
+        })
+    }
+}
+
 /// The database of `release`.
 ///
 /// # Errors
