@@ -76,7 +76,7 @@ def _change(source: Path) -> None:
 
 def _build(folder: Path, what: str, show: Show) -> float:
     """Seconds of one `sam build`. Raises ProcessFailed with the end of its output when it fails."""
-    tools = LOCAL / "tools" / "bin"
+    tools = os.pathsep.join(str(LOCAL / name / "bin") for name in ("tools", "package"))
     variables = {
         **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
         "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}",

@@ -1,6 +1,6 @@
 """The local AWS as a Python library: start it, install a stack, push an image, look at the release.
 
-Runs in the `.local/tools` virtual environment, which `setup` creates.
+Runs in the `.local/tools` virtual environment, which `local/setup demo` creates.
 """
 
 from cloud.environment import Environment

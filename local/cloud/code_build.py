@@ -177,7 +177,7 @@ def has_docker_engine() -> bool:
 def _tools() -> list[str]:
     command_line = LOCAL / "aws-cli" / "bin"
     if not (command_line / "aws").is_file():
-        raise FileNotFoundError(f"{command_line / 'aws'} does not exist; create it with {FOLDER.parent / 'setup'}")
+        raise FileNotFoundError(f"{command_line / 'aws'} does not exist; create it with {FOLDER.parent / 'setup'} demo")
     return [str(command_line)] if has_docker_engine() else [str(FOLDER / "docker"), str(command_line)]
 
 

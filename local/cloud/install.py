@@ -94,7 +94,7 @@ def build(logs: Path, *, project: Path = REPOSITORY, show: Show = print) -> None
             return
         stamp.unlink(missing_ok=True)
         if (project / "Cargo.toml").is_file():
-            command = ["cargo", "build", "--workspace", "--bins"]
+            command = ["cargo", "build", "--workspace", "--exclude", "simulation", "--bins"]
             _run("cargo build", command, logs, _tools_environment(), project, show)
             package(project, directory, target_directory() / "debug")
         else:
@@ -118,7 +118,7 @@ def _run(name: str, command: list[str], logs: Path, variables: dict[str, str], p
 def _tools_environment() -> dict[str, str]:
     tools = LOCAL / "tools" / "bin"
     if not (tools / "sam").is_file():
-        raise FileNotFoundError(f"{tools / 'sam'} does not exist; create it with local/setup")
+        raise FileNotFoundError(f"{tools / 'sam'} does not exist; create it with local/setup demo")
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
         "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}",

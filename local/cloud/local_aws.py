@@ -181,7 +181,7 @@ class LocalAws:
     def _start_ministack(self) -> None:
         python = LOCAL / "ministack" / "bin" / "python"
         if not python.is_file():
-            raise FileNotFoundError(f"{python} does not exist; create it with: {FOLDER.parent / 'setup'}")
+            raise FileNotFoundError(f"{python} does not exist; create it with: {FOLDER.parent / 'setup'} demo")
         temporary = self.logs / "tmp"
         temporary.mkdir(exist_ok=True)
         # Functions inherit all of this, so it is nothing of the machine's but PATH and the like.

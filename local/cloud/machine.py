@@ -24,10 +24,24 @@ class Need:
     purpose: str
     apt: tuple[str, ...]
     dnf: tuple[str, ...]
+    pacman: tuple[str, ...]
+    brew: tuple[str, ...] = ()
 
     def is_met(self) -> bool:
         return all(found(program) for program in self.programs)
 
+    def packages(self, manager: str) -> tuple[str, ...]:
+        """Their names for a package manager."""
+        return {"dnf": self.dnf, "pacman": self.pacman, "brew": self.brew}.get(manager, self.apt)
+
+
+# The first that is there is this machine's own.
+_INSTALL = {
+    "apt-get": ["apt-get", "install", "--yes", "--no-install-recommends"],
+    "dnf": ["dnf", "install", "--assumeyes"],
+    "pacman": ["pacman", "--sync", "--needed", "--noconfirm"],
+    "brew": ["brew", "install"],
+}
 
 # `mariadb-server-core` has the server without the service that `mariadb-server` starts, and
 # `mariadb-client-core` what `mariadb-install-db` calls.
@@ -35,10 +49,14 @@ DATABASE = Need(
     ("mariadbd", "mariadb-install-db", "mariadb", "my_print_defaults"),
     "a real database behind the PlanetScale emulator",
     ("mariadb-server-core", "mariadb-client-core"),
-    ("mariadb-server",),
+    ("mariadb-server", "mariadb"),
+    ("mariadb", "mariadb-clients"),
+    ("mariadb",),
 )
-IMAGE_BUILDER = Need(("buildah",), "an image built from a Dockerfile", ("buildah",), ("buildah",))
-CERTIFICATES = Need(("openssl",), "a database connection with TLS, in a test", ("openssl",), ("openssl",))
+IMAGE_BUILDER = Need(("buildah",), "an image built from a Dockerfile", ("buildah",), ("buildah",), ("buildah",))
+CERTIFICATES = Need(
+    ("openssl",), "a database connection with TLS, in a test", ("openssl",), ("openssl",), ("openssl",), ("openssl",)
+)
 NEEDS = (DATABASE, IMAGE_BUILDER, CERTIFICATES)
 
 
@@ -56,28 +74,20 @@ def missing() -> list[Need]:
 
 def advice(needs: Iterable[Need]) -> list[str]:
     """One line for each need that is not met, for people."""
-    manager = _package_manager()
-    lines = []
-    for need in needs:
-        packages = need.dnf if manager == "dnf" else need.apt
-        lines.append(f"for {need.purpose}: {' '.join(packages)}")
-    return lines
+    manager = _package_manager() or "apt"
+    return [f"for {need.purpose}: {' '.join(need.packages(manager)) or 'not on this system'}" for need in needs]
 
 
 def install_command(needs: Iterable[Need]) -> list[str] | None:
     """The command that installs it, or nothing where the package manager is not known."""
     manager = _package_manager()
-    needs = list(needs)
-    if manager == "apt-get":
-        packages = [package for need in needs for package in need.apt]
-        return ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
-    if manager == "dnf":
-        return ["dnf", "install", "--assumeyes", *[package for need in needs for package in need.dnf]]
-    return None
+    if manager is None:
+        return None
+    return [*_INSTALL[manager], *(package for need in needs for package in need.packages(manager))]
 
 
 def _package_manager() -> str | None:
-    return next((manager for manager in ("apt-get", "dnf") if shutil.which(manager)), None)
+    return next((manager for manager in _INSTALL if shutil.which(manager)), None)
 
 
 def main() -> int:
@@ -98,7 +108,8 @@ def main() -> int:
 
 def _install(command: list[str]) -> int:
     prefix: list[str] = []
-    if os.geteuid() != 0:
+    # Homebrew refuses to run as root.
+    if os.geteuid() != 0 and command[0] != "brew":
         prefix = ["sudo", "DEBIAN_FRONTEND=noninteractive"]
         if not shutil.which("sudo"):
             print(f"This needs root. Please run: {shlex.join(command)}")

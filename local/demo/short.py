@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from cloud import Environment, Lightsail, LocalAws, PlanetScale, emulator, install, push_image
@@ -39,7 +40,9 @@ def run(console: Console, keep: bool) -> int:
     aws = LocalAws(
         planetscale=emulator("planetscale-emulator"), lightsail=emulator("lightsail-emulator"), wait_scale=0.1
     )
-    with aws:
+    with ExitStack() as stack:
+        with progress(console, "starting"):
+            stack.enter_context(aws)
         planetscale, lightsail = prepare(aws)
         environments = {
             "qa": installed(console, aws, "qa", {}),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -11,11 +13,30 @@ from rich.table import Table
 from rich.text import Text
 
 
+# Ten seconds are promised, and a loaded machine is late.
+_EVERY_SECONDS = 5
+
+
 @contextmanager
-def progress(console: Console) -> Iterator[Callable[[str], None]]:
-    """The last line of something long, in place."""
-    with console.status("") as status:
-        yield lambda line: status.update(f"[dim]{_plain(line)[: console.width - 8]}[/]")
+def progress(console: Console, first: str = "") -> Iterator[Callable[[str], None]]:
+    """The last line of something long, which begins as `first`: in place, or every few seconds where no terminal is."""
+    if console.is_terminal:
+        with console.status(first) as status:
+            yield lambda line: status.update(f"[dim]{_plain(line)[: console.width - 8]}[/]")
+        return
+    last, ended, began = [first], threading.Event(), time.monotonic()
+
+    def tell() -> None:
+        while not ended.wait(_EVERY_SECONDS):
+            console.print(f"  {time.monotonic() - began:.0f} s  {_plain(last[0])[:100]}")
+
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield lambda line: last.__setitem__(0, line)
+    finally:
+        ended.set()
+        thread.join()
 
 
 def report(console: Console, environment: Environment, execution: dict) -> None:

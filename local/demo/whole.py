@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import ExitStack
 from typing import Any
 
 from rich.console import Console
@@ -15,7 +16,9 @@ from demo.show import closer, progress, report, summary
 
 def run(console: Console, keep: bool) -> int:
     console.print("[bold]Starting a local AWS, a PlanetScale with MariaDB behind it, and a Lightsail that starts containers[/]")
-    with World(wait_scale=0.1) as world:
+    with ExitStack() as stack:
+        with progress(console, "starting"):
+            world = stack.enter_context(World(wait_scale=0.1))
         world.planetscale.durations(pending=600, queued=300, in_progress=2_500, in_progress_revert=800)
         console.print("[bold]Installing qa and prod[/]: sam build, sam deploy --config-env qa, … prod")
         with progress(console) as world.show:
