@@ -8,11 +8,11 @@ export PYTHONPATH := $(CURDIR)/local:$(CURDIR)/tests
 export PYTHONDONTWRITEBYTECODE := 1
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help setup demo test unit releases releases-roles releases-states releases-waits releases-others chaos bench lint \
+.PHONY: help setup demo test unit releases releases-roles releases-states releases-waits releases-others chaos fuzz-order bench lint \
 	emulators for-demo for-test for-lint for-bench
 
 help: ## Say what there is to make.
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: ## Install into a local AWS, and show releases live. KEEP=1 keeps it, SHORT=1 needs no database or builder.
 	@$(PYTHON) local/setup demo --check
@@ -38,7 +38,7 @@ lint: for-lint ## Check format, lints, template, pins and dependencies.
 unit: for-test ## Run the tests of the decisions, of the two emulators and of the example.
 	cargo test --workspace --exclude simulation --features shared/planetscale
 	$(if $(wildcard tests/simulation/Cargo.toml),cargo test -p simulation)
-	$(TOOLS)/python -m cloud.mariadb cargo test --workspace --exclude simulation --features shared/planetscale --test api -- --ignored
+	$(TOOLS)/python -m cloud.mariadb cargo test --workspace --exclude simulation --features shared/planetscale --test api --test order -- --ignored
 	cargo test --manifest-path $(EXAMPLE) --target-dir target/example
 	$(TOOLS)/python -m cloud.mariadb cargo test --manifest-path $(EXAMPLE) --target-dir target/example -- --ignored
 
@@ -68,6 +68,10 @@ releases-others:
 chaos: for-test emulators ## Make hundreds of releases with faults; SEED, RELEASES and ENVIRONMENTS can be set.
 	@$(TOOLS)/python -m chaos $(if $(SEED),--seed $(SEED)) $(if $(RELEASES),--releases $(RELEASES)) \
 		$(if $(ENVIRONMENTS),--environments $(ENVIRONMENTS))
+
+fuzz-order: for-test ## Judge thousands of random schema changes against MariaDB; ORDER_SEED and ORDER_CASES can be set.
+	ORDER_SEED=$(or $(ORDER_SEED),$(shell date +%s)) ORDER_CASES=$(or $(ORDER_CASES),5000) $(TOOLS)/python -m cloud.mariadb \
+		cargo test --workspace --exclude simulation --features shared/planetscale --test order -- --ignored --nocapture generator
 
 bench: export PYTHONPATH := $(CURDIR):$(CURDIR)/tests/releases:$(PYTHONPATH)
 bench: for-bench emulators ## Measure; PARTS=functions,releases,scale,build and SCALE=1,500 can be set.

@@ -7,6 +7,7 @@ mod error;
 pub mod image;
 pub mod lambda;
 pub mod lock;
+pub mod order;
 mod outcome;
 pub mod planetscale;
 pub mod poll;
