@@ -8,7 +8,7 @@ export PYTHONPATH := $(CURDIR)/local:$(CURDIR)/tests
 export PYTHONDONTWRITEBYTECODE := 1
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help setup demo test unit releases releases-roles releases-states releases-waits releases-others chaos fuzz-order bench lint \
+.PHONY: help setup demo test unit releases releases-roles releases-states releases-waits releases-others chaos fuzz-order bench picture lint \
 	emulators for-demo for-test for-lint for-bench
 
 help: ## Say what there is to make.
@@ -51,7 +51,7 @@ PYTEST := $(TOOLS)/python -m pytest
 ROLES := $(patsubst %,tests/releases/test_%.py,buildspec events outcomes permissions preflight service_states unused_permissions)
 STATES := $(patsubst %,tests/releases/test_%.py,function_faults races redrive states)
 # They wait more than they work.
-WAITS := $(patsubst %,tests/releases/test_%.py,last_call time) tests/chaos tests/story
+WAITS := $(patsubst %,tests/releases/test_%.py,last_call outages time) tests/chaos tests/story
 
 releases-roles:
 	$(PYTEST) $(ROLES)
@@ -64,6 +64,9 @@ releases-waits:
 
 releases-others:
 	$(PYTEST) tests/setup tests/local_aws tests/releases benches $(addprefix --ignore=,$(ROLES) $(STATES) $(WAITS))
+
+picture: for-test ## Draw docs/release.svg, the picture of the state machine.
+	@$(TOOLS)/python -m picture
 
 chaos: for-test emulators ## Make hundreds of releases with faults; SEED, RELEASES and ENVIRONMENTS can be set.
 	@$(TOOLS)/python -m chaos $(if $(SEED),--seed $(SEED)) $(if $(RELEASES),--releases $(RELEASES)) \

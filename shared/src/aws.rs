@@ -84,7 +84,7 @@ where
     let message = text::shorten(message(error), 1_000);
     let message = message.trim_end_matches('.');
     let server = error.raw_response().is_some_and(|response| response.status().as_u16() >= 500);
-    if server || is_throttling(&code) {
+    if server || passes(&code) {
         Error::Retryable(format!("{call} answered {code}: {message}."))
     } else if code.contains("AccessDenied") || code.starts_with("AuthorizationError") {
         Error::Misconfigured(format!(
@@ -95,10 +95,22 @@ where
     }
 }
 
-/// Whether AWS asks for fewer calls, in any of the codes its services use for it.
-fn is_throttling(code: &str) -> bool {
+/// Whether a later call may succeed: AWS asks for fewer calls, in any of the codes that its services use for it, did not
+/// read the request in time, or works on the same item for somebody else (the common errors of AWS's API references, and
+/// those of DynamoDB).
+fn passes(code: &str) -> bool {
     code.contains("Throttl")
-        || matches!(code, "TooManyRequestsException" | "RequestLimitExceeded" | "SlowDown")
+        || matches!(
+            code,
+            "TooManyRequestsException"
+                | "RequestLimitExceeded"
+                | "SlowDown"
+                | "ProvisionedThroughputExceededException"
+                | "RequestTimeout"
+                | "RequestTimeoutException"
+                | "TransactionConflictException"
+                | "TransactionInProgressException"
+        )
 }
 
 fn causes(error: &dyn std::error::Error) -> String {

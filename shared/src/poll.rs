@@ -7,15 +7,20 @@ use serde::{Deserialize, Serialize};
 
 /// The shortest wait between two looks, in seconds.
 pub const SHORTEST_WAIT: u64 = 5;
-/// The longest wait between two looks, in seconds.
+/// The longest wait between two looks, in seconds, until [`LONG`] seconds were waited.
 pub const LONGEST_WAIT: u64 = 900;
+/// The longest wait between two looks after that, in seconds.
+pub const LONGEST_WAIT_OF_ALL: u64 = 3_600;
+/// How long the shorter of the two bounds holds, in seconds.
+pub const LONG: u64 = 43_200;
 
-/// Seconds until the next look after `waited` seconds: a tenth of the time waited so far, within the two bounds.
+/// Seconds until the next look after `waited` seconds: a tenth of the time waited so far, within the bounds.
 ///
-/// What is waited for is then noticed within a tenth of its duration, and a 14-day migration takes about
-/// 1,400 looks.
+/// What is waited for is then noticed within a tenth of its duration, and the longest waits that the parameters allow,
+/// one after another, fit into the history of an execution. The test `state_machine` walks them.
 pub fn next_wait(waited: u64) -> u64 {
-    (waited / 10).clamp(SHORTEST_WAIT, LONGEST_WAIT)
+    let longest = if waited < LONG { LONGEST_WAIT } else { LONGEST_WAIT_OF_ALL };
+    (waited / 10).clamp(SHORTEST_WAIT, longest)
 }
 
 /// Whether to look again.
@@ -43,8 +48,17 @@ mod tests {
 
     #[test]
     fn waits_a_tenth_of_the_time_waited_within_the_bounds() {
-        for (waited, expected) in [(0, 5), (50, 5), (59, 5), (60, 6), (600, 60), (9_000, 900), (90_000, 900)]
-        {
+        for (waited, expected) in [
+            (0, 5),
+            (50, 5),
+            (59, 5),
+            (60, 6),
+            (600, 60),
+            (9_000, 900),
+            (43_199, 900),
+            (43_200, 3_600),
+            (900_000, 3_600),
+        ] {
             assert_eq!(next_wait(waited), expected, "after {waited} s");
         }
     }

@@ -199,6 +199,18 @@ fn delays(block: &Value) -> Vec<f64> {
     (0..tries).map(|tried| (first * rate.powi(tried.try_into().unwrap())).min(most)).collect()
 }
 
+/// Whether `state` only looks at what is waited for: given up sooner, it is one more wait.
+fn is_look(state: &Value) -> bool {
+    ["GetDeployRequest", "GetContainerDeployment"].contains(&function_of(state))
+}
+
+/// The Retry `block` with so many attempts.
+fn few(block: &Value, attempts: u64) -> Value {
+    let mut block = block.clone();
+    block["MaxAttempts"] = attempts.into();
+    block
+}
+
 #[test]
 fn every_function_state_is_retried_alike_and_catches_everything() {
     let all = function_states();
@@ -210,6 +222,8 @@ fn every_function_state_is_retried_alike_and_catches_everything() {
         let function = function_of(state);
         let waits_for_the_lock = CHANGES.contains(&function) || function == "AcquireLock";
         let calls_planetscale = manifest(function).contains("\"planetscale\"");
+        let (lost, passing) =
+            if is_look(state) { (&few(lost, 1), &few(passing, 5)) } else { (lost, passing) };
         let blocks = [(waits_for_the_lock, lock), (calls_planetscale, rate), (true, lost), (true, passing)];
         let expected: Vec<_> =
             blocks.into_iter().filter_map(|(has, block)| has.then_some(block.clone())).collect();
@@ -253,7 +267,7 @@ fn a_call_whose_connection_was_lost_is_over_before_it_is_made_again() {
 
 #[test]
 fn an_error_that_passes_is_tried_again_for_a_quarter_of_an_hour() {
-    for (name, state) in function_states() {
+    for (name, state) in function_states().into_iter().filter(|(_, state)| !is_look(state)) {
         for error in ["Retryable", "Lambda.ServiceException", "Lambda.Unknown"] {
             let block = retry(&state, error).unwrap();
             // With FULL jitter each delay is a random part of itself: half of it in the mean.
@@ -262,6 +276,69 @@ fn an_error_that_passes_is_tried_again_for_a_quarter_of_an_hour() {
             assert!(mean >= 900.0, "{name}: {error} is tried again for {mean} s in the mean");
         }
     }
+}
+
+#[test]
+fn a_look_without_an_answer_is_one_more_wait_until_the_deadline() {
+    for (name, state) in function_states().into_iter().filter(|(_, state)| is_look(state)) {
+        let retried: BTreeSet<_> =
+            list(&state, "Retry").iter().flat_map(|block| texts(&block["ErrorEquals"])).collect();
+        let unanswered = |catch: &&Value| texts(&catch["ErrorEquals"]).contains(&"Retryable");
+        let catch = list(&state, "Catch").iter().find(unanswered).unwrap();
+        assert_eq!(texts(&catch["ErrorEquals"]).into_iter().collect::<BTreeSet<_>>(), retried, "{name}");
+        assert_eq!(catch["Next"], state["Next"], "{name}");
+        let deadline = match name.as_str() {
+            "GetDeployRequest" => "$lookup($release.deadlines, $lowercase($goal))",
+            "FollowSchemaChange" => "$release.deadlines.schema",
+            "FollowRevert" => "$release.deadlines.revert",
+            _ => "$release.deadlines.containers",
+        };
+        let step = catch["Assign"]["look"]["step"].as_str().unwrap();
+        assert!(step.starts_with(&format!("{{% $waited >= {deadline} ? ")), "{name}: {step}");
+        assert_eq!(state["Assign"]["silentSince"], "", "{name}");
+    }
+}
+
+/// A history may have 25,000 events (Step Functions guide, "Service quotas"): the longest waits and room to spare.
+const MOST_EVENTS: u64 = 20_000;
+/// What a release makes besides its looks: the way through its states, and tries of calls that fail for a while.
+const OTHER_EVENTS: u64 = 1_000;
+
+#[test]
+fn the_longest_waits_that_the_parameters_allow_fit_into_a_history() {
+    let template = read("template.yaml");
+    let most = |parameter: &str| -> u64 {
+        let block = template.split(&format!("\n  {parameter}:\n")).nth(1).unwrap();
+        block.lines().find_map(|line| line.trim().strip_prefix("MaxValue: ")).unwrap().parse().unwrap()
+    };
+    let states = states();
+    let events = |state: &Value| match state["Type"].as_str().unwrap() {
+        // Entered, scheduled, started, succeeded, exited; the others only entered and exited.
+        "Task" => 5,
+        _ => 2,
+    };
+    let waits = [
+        ("WaitForTurn", "TurnDeadline"),
+        ("WaitForValidation", "ValidationDeadline"),
+        ("WaitForApproval", "ApprovalDeadline"),
+        ("WaitForSchema", "SchemaDeadline"),
+        ("WaitForContainers", "ContainersDeadline"),
+        ("WaitForRevert", "RevertDeadline"),
+    ];
+    let mut all = OTHER_EVENTS;
+    for (wait, parameter) in waits {
+        let look = states[wait]["Next"].as_str().unwrap();
+        let question = states[look]["Next"].as_str().unwrap();
+        assert!(next(&states[question]).contains(wait), "{wait} is waited for in a ring of three states");
+        let ring: u64 = [wait, look, question].iter().map(|name| events(&states[*name])).sum();
+        let (deadline, mut waited, mut looks) = (most(parameter), 0, 0);
+        while let shared::poll::Patience::Wait(seconds) = shared::poll::patience(waited, deadline) {
+            waited += seconds;
+            looks += 1;
+        }
+        all += looks * ring;
+    }
+    assert!(all <= MOST_EVENTS, "{all} events");
 }
 
 #[test]

@@ -6,7 +6,7 @@ from stage import Stage
 
 
 def test_a_request_that_cannot_be_closed_is_told_and_adopted_by_the_next_release(stage: Stage) -> None:
-    stage.function_fault(stage.prod, "close-deploy-request", "Lambda.TooManyRequestsException", count=21)
+    stage.function_fault(stage.prod, "close-deploy-request", "Lambda.TooManyRequestsException", count=31)
     with stage.waits(0.002):
         ended = stage.release(stage.prod)
     number = ended.report["deployRequest"]["number"]

@@ -68,12 +68,12 @@ RELEASES = [
         for function, way, outcome in (
             ("acquire-lock", "without a change", "ReleaseError"),
             ("create-deploy-request", "with a change", "ReleaseError"),
-            ("get-deploy-request", "with a change", "ReleaseError"),
+            ("get-deploy-request", "with a change", "TimedOut"),
             ("deploy-deploy-request", "with a change", "ReleaseError"),
             ("close-deploy-request", "without a change", "Released"),
             # Whether Lambda did it is not known, so the schema stays.
             ("create-container-deployment", "with a change", "ReleaseError"),
-            ("get-container-deployment", "with a change", "ReleaseError"),
+            ("get-container-deployment", "with a change", "TimedOut"),
             ("revert-deploy-request", "containers that fail", "RevertRefused"),
             ("skip-revert", "with a change", "Released"),
             ("finish-release", "without a change", "ReleaseError"),

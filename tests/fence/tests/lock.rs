@@ -374,3 +374,21 @@ async fn a_lock_that_was_lost_before_it_was_freed_is_left_alone_and_throttling_i
         assert_eq!(finish(&services, 0).await.err().map(|error| error.name()), expected, "{code}");
     }
 }
+
+#[tokio::test]
+async fn throttling_and_a_request_that_was_not_read_in_time_are_tried_again() {
+    for code in [
+        "ProvisionedThroughputExceededException",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "TransactionConflictException",
+    ] {
+        let body = json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "Later."});
+        // The SDK tries some of them three times itself.
+        let services =
+            (0..3).fold(Services::default(), |services, _| services.answer("GetItem", 400, body.clone()));
+        let error = call("skip-revert", &services, 0).await.unwrap_err();
+        assert_eq!(error.name(), "Retryable", "{code}");
+    }
+}
