@@ -12,6 +12,7 @@ A function whose reserved concurrency is used up fails a task with Lambda.TooMan
 the Step Functions guide, "Handling errors in workflows", names it; ministack says Lambda.Unknown.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -58,7 +59,9 @@ def _call_lambda(call: Any, function_ref: str, event: Any) -> Any:
                 error.error = "Lambda.TooManyRequestsException"
             raise
     if fault["worked"]:
-        call(function_ref, event)
+        # Its answer is lost, an error too.
+        with contextlib.suppress(stepfunctions._ExecutionError):
+            call(function_ref, event)
     if fault["killed"]:
         _kill(name)
     raise stepfunctions._ExecutionError(fault["error"], fault["cause"] or json.dumps({"errorType": fault["error"]}))
