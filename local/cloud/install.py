@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import tomlkit
+from samcli.cli.types import CfnParameterOverridesType
 
 from cloud.environment import Environment
 from cloud.local_aws import LOCAL, REPOSITORY, LocalAws, target_directory
@@ -157,9 +158,7 @@ def _deploy_section(path: Path, environment: str) -> dict:
 
 
 def _overrides(section: dict) -> dict[str, str]:
-    given = section.get("parameter_overrides", [])
-    entries = given.split() if isinstance(given, str) else given
-    return {name: value.strip('"') for name, _, value in (entry.partition("=") for entry in entries)}
+    return CfnParameterOverridesType().convert(section.get("parameter_overrides", ""), None, None)
 
 
 def _quoted(value: str) -> str:

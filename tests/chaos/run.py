@@ -22,6 +22,8 @@ from chaos.site import Site, Timeline, install_all
 
 # Waits of a release are shortened by this factor: five seconds take a tenth of one.
 WAIT_SCALE = 0.02
+# How old an execution is before functions see it: Step Functions' reads are eventually consistent.
+BEHIND_SECONDS = 2
 
 Show = Callable[[str], None]
 
@@ -76,6 +78,8 @@ def run(seed: int, releases: int, environments: int, show: Show) -> Result:
     with aws:
         sites = _timed(result, "install", lambda: install_all(aws, made, timeline, lambda _: None))
         show(f"installed {len(sites)} environments in {result.seconds['install']:.0f} s")
+        # From now on functions do not see executions that have just begun.
+        aws.control.post("/_local/consistency", {"seconds": BEHIND_SECONDS})
         _timed(result, "run", lambda: _play(result, sites, show))
         _timed(result, "settle", lambda: _settle(result, sites, show))
         _timed(result, "judge", lambda: _judge(result, sites))

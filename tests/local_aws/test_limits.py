@@ -86,6 +86,14 @@ def test_data_of_more_than_256_kib_is_caught_by_no_wildcard(toy: Any, run: Any) 
     assert (execution["status"], execution["error"]) == ("FAILED", "States.DataLimitExceeded")
 
 
+@pytest.mark.parametrize("error", ["States.DataLimitExceeded", "States.Runtime"])
+def test_a_terminal_error_of_a_task_is_caught_by_no_wildcard(aws: Any, toy: Any, run: Any, error: str) -> None:
+    aws.control.post("/_local/function-faults", {"function": "toy-work", "error": error})
+    states = {"Work": work(toy, Next="Caught"), "Caught": {"Type": "Succeed"}}
+    execution = toy.wait_for_execution(run(states))
+    assert (execution["status"], execution["error"]) == ("FAILED", error)
+
+
 def test_a_young_execution_is_unknown_to_roles_and_has_its_name(aws: Any, role: Any, run: Any, toy: Any) -> None:
     aws.control.post("/_local/consistency", {"seconds": 3_600})
     arn = run({"Wait": {"Type": "Wait", "Seconds": 80_000, "End": True}})
@@ -127,3 +135,48 @@ def test_a_stack_with_a_rule_whose_name_is_too_long_fails(aws: Any, longest: int
     found = wait_for(lambda: [s for s in client.describe_stacks(StackName=name)["Stacks"] if "PROGRESS" not in s["StackStatus"]])
     assert found[0]["StackStatus"] == ("CREATE_COMPLETE" if longest == 64 else "CREATE_FAILED")
     client.delete_stack(StackName=name)
+
+
+def test_a_policy_is_refused_while_its_principal_is_young_and_when_it_was_deleted(aws: Any, toy: Any) -> None:
+    ecr, arn = aws.client("ecr"), f"arn:aws:iam::{aws.account}:role/puller-of-the-limits"
+    ecr.create_repository(repositoryName="principals")
+    statement = {"Sid": "Pull", "Effect": "Allow", "Principal": {"AWS": arn}, "Action": "ecr:BatchGetImage"}
+    request = {"repositoryName": "principals", "policyText": json.dumps({"Statement": [statement]})}
+    try:
+        aws.control.post("/_local/principals", {"youngSeconds": 3_600})
+        with pytest.raises(ClientError, match="InvalidParameterException.*Principal not found"):
+            ecr.set_repository_policy(**request)
+        aws.control.post("/_local/principals", {"youngSeconds": 0})
+        ecr.set_repository_policy(**request)
+        aws.control.post("/_local/principals", {"deleted": [arn]})
+        stored = ecr.get_repository_policy(repositoryName="principals")["policyText"]
+        assert arn not in stored and '"AROA' in stored
+        with pytest.raises(ClientError, match="Principal not found"):
+            ecr.set_repository_policy(**{**request, "policyText": stored})
+    finally:
+        aws.control.post("/_local/principals", {})
+
+
+@pytest.mark.parametrize(
+    ("level", "kept"),
+    [("INFO", ["no time", "info", "error"]), ("ERROR", ["error"]), ("DEBUG", ["no time", "info", "debug", "error"])],
+)
+def test_a_line_without_a_timestamp_is_info_whatever_it_says(aws: Any, toy: Any, level: str, kept: list[str]) -> None:
+    now = "2026-11-23T03:46:53.000001Z"
+    lines = [
+        {"level": "ERROR", "message": f"{level} no time"},
+        *({"timestamp": now, "level": name, "message": f"{level} {name.lower()}"} for name in ("INFO", "DEBUG", "ERROR")),
+    ]
+    logging = {"LogFormat": "JSON", "ApplicationLogLevel": level}
+    aws.client("lambda").update_function_configuration(FunctionName="toy-work", LoggingConfig=logging)
+    toy.invoke("toy-work", {"work": "succeed", "lines": lines})
+    wanted = [f"{level} {name}" for name in kept]
+    written = wait_for(lambda: [message for line in toy.logs() if (message := said(line)).startswith(f"{level} ")])
+    assert sorted(written) == sorted(wanted)
+
+
+def said(line: str) -> str:
+    try:
+        return json.loads(line).get("message", "")
+    except (ValueError, AttributeError):
+        return ""

@@ -19,10 +19,12 @@ from additions import (
     idle_environments,
     image_pushes,
     image_repository,
+    log_levels,
     mail_subscription,
     name_lengths,
     redrive,
     registry_authorization,
+    repository_principals,
     retry_delays,
     role_calls,
     secret_resource,
@@ -36,10 +38,12 @@ from additions import (
 
 def main() -> None:
     image_repository.install()
+    repository_principals.install()
     image_pushes.install()
     container_service_resource.install()
     secret_resource.install()
     mail_subscription.install()
+    log_levels.install()
     name_lengths.install()
     eventbridge_delivery.install()
     function_environment.install()

@@ -28,6 +28,8 @@ def start(event):
 
 def work(event):
     """Do what the event asks for."""
+    for line in event.get("lines", []):
+        print(json.dumps(line), flush=True)
     if event["work"] == "refuse":
         raise Refused("not today")
     if event["work"] == "write":
