@@ -123,3 +123,36 @@ fn causes(error: &dyn std::error::Error) -> String {
     }
     text::shorten(&text, 1_000)
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_smithy_runtime_api::http::StatusCode;
+    use aws_smithy_types::body::SdkBody;
+    use aws_smithy_types::error::metadata::ErrorMetadata;
+
+    use super::*;
+
+    #[test]
+    fn what_passes_is_tried_again_and_what_is_wrong_is_told() {
+        for (code, status, name) in [
+            ("ProvisionedThroughputExceededException", 400, "Retryable"),
+            ("ThrottlingException", 400, "Retryable"),
+            ("Throttling", 400, "Retryable"),
+            ("RequestThrottled", 400, "Retryable"),
+            ("RequestLimitExceeded", 400, "Retryable"),
+            ("TooManyRequestsException", 429, "Retryable"),
+            ("RequestTimeout", 400, "Retryable"),
+            ("RequestTimeoutException", 408, "Retryable"),
+            ("InternalServerError", 500, "Retryable"),
+            ("ServiceUnavailable", 503, "Retryable"),
+            ("ValidationException", 400, "Misconfigured"),
+            ("LimitExceededException", 400, "Misconfigured"),
+            ("ResourceNotFoundException", 400, "Misconfigured"),
+            ("AccessDeniedException", 400, "Misconfigured"),
+        ] {
+            let response = Response::new(StatusCode::try_from(status).unwrap(), SdkBody::empty());
+            let error = SdkError::service_error(ErrorMetadata::builder().code(code).build(), response);
+            assert_eq!(failed("dynamodb:PutItem", &error).name(), name, "{code}");
+        }
+    }
+}

@@ -48,16 +48,17 @@ where
 
 /// Logs as Lambda's advanced logging controls ask: `AWS_LAMBDA_LOG_FORMAT` and `AWS_LAMBDA_LOG_LEVEL` (Lambda
 /// developer guide, "Configuring advanced logging controls").
+///
+/// A line of JSON has its time as `timestamp`: Lambda takes a line without one for INFO whatever its level says. To a line
+/// of text `CloudWatch` adds the time itself.
 fn log() {
     let level = env::var("AWS_LAMBDA_LOG_LEVEL").ok().and_then(|level| level.parse().ok());
-    let lines = tracing_subscriber::fmt()
-        .with_max_level(level.unwrap_or(LevelFilter::INFO))
-        .with_target(false)
-        .without_time();
+    let lines =
+        tracing_subscriber::fmt().with_max_level(level.unwrap_or(LevelFilter::INFO)).with_target(false);
     if env::var("AWS_LAMBDA_LOG_FORMAT").is_ok_and(|format| format.eq_ignore_ascii_case("json")) {
         lines.json().finish().init();
     } else {
-        lines.finish().init();
+        lines.without_time().finish().init();
     }
 }
 

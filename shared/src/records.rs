@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `lock` | `lock` | the release that works on the environment; absent when none does |
 //! | `last` | `last` | the last release that worked on the environment |
+//! | `seen` | `seen` | what the moving tag pointed at when it was last looked at, or installed |
 //! | `release` | start time and execution name | the report of one release |
 
 use std::collections::HashMap;
@@ -16,9 +17,11 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
 use chrono::{DateTime, SecondsFormat, Utc};
 
+use crate::image::ImageDigest;
 use crate::lock::{Holder, LastRelease};
 use crate::release::{Execution, Release};
 use crate::report::Report;
+use crate::start::{Seen, Sight};
 use crate::{Error, aws, config};
 
 type Item = HashMap<String, AttributeValue>;
@@ -158,6 +161,63 @@ impl Records {
             execution: field(&item, "execution")?,
             started_at: parsed(&item, "startedAt")?,
         }))
+    }
+
+    /// What was seen last.
+    ///
+    /// # Errors
+    /// See [`Self::take_lock`].
+    pub async fn seen(&self) -> Result<Option<Seen>, Error> {
+        let Some(item) = self.get("seen", "seen").await? else { return Ok(None) };
+        Ok(Some(Seen { digest: parsed(&item, "digest")?, at: parsed(&item, "seenAt")? }))
+    }
+
+    /// Notes what is seen, unless something was seen later.
+    ///
+    /// # Errors
+    /// See [`Self::take_lock`].
+    pub async fn see(&self, Seen { digest, at }: &Seen, sight: Sight) -> Result<(), Error> {
+        let condition = match sight {
+            Sight::Installed => None,
+            Sight::Started => Some("attribute_not_exists(seenAt) OR seenAt <= :at"),
+            Sight::StartedBefore => Some("attribute_not_exists(seenAt) OR seenAt < :at"),
+        };
+        // Texts of the same length, so that their order is that of the times.
+        let at = time(*at);
+        let mut put =
+            self.put("seen", "seen").item("digest", text(digest.as_str())).item("seenAt", at.clone());
+        if let Some(condition) = condition {
+            put = put.condition_expression(condition).expression_attribute_values(":at", at);
+        }
+        match put.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(service) if service.is_conditional_check_failed_exception() => Ok(()),
+                _ => Err(self.failed("PutItem", &error)),
+            },
+        }
+    }
+
+    /// Forgets that this image was seen, if it is what was seen last.
+    ///
+    /// # Errors
+    /// See [`Self::take_lock`].
+    pub async fn forget(&self, digest: &ImageDigest) -> Result<(), Error> {
+        let delete = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .key("kind", text("seen"))
+            .key("id", text("seen"))
+            .condition_expression("digest = :digest")
+            .expression_attribute_values(":digest", text(digest.as_str()));
+        match delete.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(service) if service.is_conditional_check_failed_exception() => Ok(()),
+                _ => Err(self.failed("DeleteItem", &error)),
+            },
+        }
     }
 
     /// Whether the release that `execution` runs is recorded and notified.

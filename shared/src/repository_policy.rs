@@ -7,22 +7,24 @@ use crate::Error;
 /// The actions that Lightsail's puller role needs (the Lightsail documentation on private ECR repositories).
 const ACTIONS: [&str; 2] = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"];
 
-/// `policy` with one statement that lets `principal` pull for `service`; every other statement stays as it is.
+/// `policy` with one statement that lets `principal` pull for `service`; every other statement stays as it is, but for
+/// principals that were deleted.
 ///
-/// `policy` is none when the repository has no policy yet.
+/// `policy` is none when the repository has no policy yet. ECR refuses to store a policy that names a deleted principal,
+/// and nobody can be one again (IAM guide, "AWS JSON policy elements: Principal"): they are left out.
 ///
 /// # Errors
 /// [`Error::Misconfigured`] when the present policy is not a policy document.
 pub fn grant(policy: Option<&str>, service: &str, principal: &str) -> Result<String, Error> {
     let mut document = document(policy)?;
-    let others = without(&document, service);
+    let others = without(&document, service).into_iter().filter_map(without_deleted);
     let statement = json!({
         "Sid": sid(service),
         "Effect": "Allow",
         "Principal": {"AWS": principal},
         "Action": ACTIONS,
     });
-    document["Statement"] = others.into_iter().chain([statement]).collect();
+    document["Statement"] = others.chain([statement]).collect();
     Ok(document.to_string())
 }
 
@@ -32,7 +34,7 @@ pub fn grant(policy: Option<&str>, service: &str, principal: &str) -> Result<Str
 /// [`Error::Misconfigured`] when the policy is not a policy document.
 pub fn revoke(policy: &str, service: &str) -> Result<Option<String>, Error> {
     let mut document = document(Some(policy))?;
-    let others = without(&document, service);
+    let others: Vec<Value> = without(&document, service).into_iter().filter_map(without_deleted).collect();
     if others.is_empty() {
         return Ok(None);
     }
@@ -105,6 +107,29 @@ fn without(document: &Value, service: &str) -> Vec<Value> {
     statements(document).into_iter().filter(|statement| statement["Sid"] != sid).collect()
 }
 
+/// `statement` without principals that were deleted; none when it names no other.
+fn without_deleted(mut statement: Value) -> Option<Value> {
+    match &mut statement["Principal"]["AWS"] {
+        Value::String(principal) if is_deleted(principal) => return None,
+        Value::Array(principals) => {
+            let named = !principals.is_empty();
+            principals.retain(|principal| !principal.as_str().is_some_and(is_deleted));
+            if named && principals.is_empty() {
+                return None;
+            }
+        }
+        _ => {}
+    }
+    Some(statement)
+}
+
+/// Whether a stored policy shows a role or user that was deleted: by its id, such as `AROAEXAMPLEID`, instead of its ARN
+/// (IAM guide, "IAM identifiers": unique ids).
+fn is_deleted(principal: &str) -> bool {
+    ["AROA", "AIDA"].iter().any(|prefix| principal.starts_with(prefix))
+        && principal.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,6 +157,27 @@ mod tests {
         let policy = grant(Some(&policy), "app-qa", "arn:new").unwrap();
         assert_eq!(sids(&policy), ["Audit", "LightsailPullAppQa"]);
         assert!(grants(&policy, "app-qa", "arn:new") && !grants(&policy, "app-qa", "arn:old"));
+    }
+
+    #[test]
+    fn a_deleted_principal_goes_whoever_named_it_and_nothing_else_does() {
+        let statement =
+            |sid: &str, principal: Value| json!({"Sid": sid, "Effect": "Allow", "Principal": principal});
+        let policy = json!({"Version": "2012-10-17", "Statement": [
+            statement("LightsailPullAppProd", json!({"AWS": "AROAEXAMPLEEXAMPLE123"})),
+            statement("Both", json!({"AWS": ["AIDAEXAMPLEEXAMPLE123", "arn:aws:iam::1:role/AROA"]})),
+            statement("Gone", json!({"AWS": ["AROAEXAMPLEEXAMPLE123"]})),
+            statement("Everybody", json!("*")),
+            statement("Service", json!({"Service": "codebuild.amazonaws.com"})),
+        ]})
+        .to_string();
+        let granted = grant(Some(&policy), "app-qa", "arn:qa").unwrap();
+        assert_eq!(sids(&granted), ["Both", "Everybody", "Service", "LightsailPullAppQa"]);
+        let document: Value = serde_json::from_str(&granted).unwrap();
+        assert_eq!(document["Statement"][0]["Principal"], json!({"AWS": ["arn:aws:iam::1:role/AROA"]}));
+        assert_eq!(document["Statement"][1]["Principal"], json!("*"));
+        assert_eq!(document["Statement"][2]["Principal"], json!({"Service": "codebuild.amazonaws.com"}));
+        assert_eq!(sids(&revoke(&granted, "app-qa").unwrap().unwrap()), ["Both", "Everybody", "Service"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::Error;
 use crate::image::{ImageDigest, ImageTag};
+use crate::lock::LastRelease;
 use crate::release::Cause;
 use crate::text;
 
@@ -125,11 +126,36 @@ pub fn execution_name(tag: &ImageTag, digest: &ImageDigest, at: DateTime<Utc>, c
     tag + &rest
 }
 
+/// What the moving tag pointed at when the environment was installed, or when a release was last started.
+///
+/// A look starts nothing that was seen: an install releases nothing, and what failed or was stopped is not tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The image.
+    pub digest: ImageDigest,
+    /// When it was pushed, or when somebody looked.
+    pub at: DateTime<Utc>,
+}
+
+/// Why an image counts as seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// The environment was installed.
+    Installed,
+    /// Its release was started.
+    Started,
+    /// Its release was started before. This may be another push of an image within one second, which has its
+    /// execution's name; then what was pushed in between stays what was seen, and the look finds the difference.
+    StartedBefore,
+}
+
 /// What the environment's records say when the scheduled look is made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Known {
-    /// The digest of the last recorded release.
-    pub last_released: Option<ImageDigest>,
+    /// What was seen last.
+    pub seen: Option<Seen>,
+    /// The last recorded release.
+    pub last: Option<LastRelease>,
     /// The digest and the state of the release that holds the lock, if one does.
     pub holder: Option<(ImageDigest, HolderState)>,
     /// The names of the executions that run or wait now.
@@ -152,7 +178,16 @@ pub enum HolderState {
 /// # Errors
 /// The reason why nothing is started.
 pub fn is_lost(tag: &ImageTag, digest: &ImageDigest, known: &Known) -> Result<(), String> {
-    if known.last_released.as_ref() == Some(digest) {
+    let seen = known.seen.as_ref();
+    if seen.is_some_and(|seen| seen.digest == *digest) {
+        return Err(format!(
+            "The tag {tag} points at {}, which was seen before. Invoke start-release with {{}} to release it.",
+            digest.short()
+        ));
+    }
+    // A tag that was moved back points at the last release too, and something else was seen since.
+    let is_current = |last: &LastRelease| seen.is_none_or(|seen| last.started_at >= seen.at);
+    if known.last.as_ref().is_some_and(|last| last.digest == *digest && is_current(last)) {
         return Err(format!("The tag {tag} points at {}, which is the last release.", digest.short()));
     }
     if let Some(name) = known.running.iter().find(|name| name.contains(digest.short())) {
@@ -172,6 +207,7 @@ pub fn is_lost(tag: &ImageTag, digest: &ImageDigest, known: &Known) -> Result<()
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
     use serde_json::json;
 
     use super::*;
@@ -265,8 +301,28 @@ mod tests {
         let (new, old) = (digest('a'), digest('b'));
         let lost = |known: Known| is_lost(&tag("prod"), &new, &known).is_ok();
         assert!(lost(Known::default()));
-        assert!(lost(Known { last_released: Some(old.clone()), ..Known::default() }));
-        assert!(!lost(Known { last_released: Some(new.clone()), ..Known::default() }));
+        let last = |digest: &ImageDigest, started_at| {
+            let last = LastRelease { digest: digest.clone(), execution: "e".into(), started_at };
+            Known { last: Some(last), ..Known::default() }
+        };
+        assert!(lost(last(&old, at())));
+        assert!(!lost(last(&new, at())));
+        let seen = |digest: &ImageDigest, known: Known| Known {
+            seen: Some(Seen { digest: digest.clone(), at: at() }),
+            ..known
+        };
+        let (before, after) = (at() - TimeDelta::seconds(1), at() + TimeDelta::seconds(1));
+        for (known, expected) in [
+            (seen(&new, Known::default()), false),
+            (seen(&new, last(&old, after)), false),
+            (seen(&old, Known::default()), true),
+            // The tag was moved back to what had been released before something else was seen.
+            (seen(&old, last(&new, before)), true),
+            (seen(&old, last(&new, at())), false),
+            (seen(&old, last(&new, after)), false),
+        ] {
+            assert_eq!(lost(known.clone()), expected, "{known:?}");
+        }
         assert!(!lost(Known {
             running: vec![execution_name(&tag("prod"), &new, at(), Cause::Push)],
             ..Known::default()

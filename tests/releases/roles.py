@@ -38,6 +38,7 @@ _BY_AWS = {
     "logs": "Lambda, Step Functions and CodeBuild write their logs",
     "sqs:SendMessage": "Lambda sends on an event with which start-release failed",
     "codeconnections": "CodeBuild clones the source",
+    "codestar-connections": "CodeBuild clones the source of an older connection",
 }
 
 

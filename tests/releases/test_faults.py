@@ -158,3 +158,23 @@ def test_a_disabled_service_says_what_to_do(stage: Stage) -> None:
         stage.lightsail.api.post("/_control/act/UpdateContainerService", {**act, "isDisabled": False})
     assert ended.outcome == "ContainersFailed"
     assert "is disabled. Enable it" in ended.report["whatHappened"]
+
+
+def test_throttling_by_dynamodb_and_ecr_is_waited_out(stage: Stage) -> None:
+    """They throttle with a 400, on-demand tables too."""
+    faults = [
+        {"operation": "PutItem", "error": "ProvisionedThroughputExceededException", "count": 10},
+        {"operation": "GetItem", "error": "ThrottlingException", "count": 10},
+        {"operation": "DescribeImages", "error": "RequestTimeout", "count": 10, "skip": 2},
+    ]
+    digest = stage.push("prod")
+    stage.wait_for_state(stage.prod, digest, "AcquireLock")
+    for fault in faults:
+        stage.aws.control.post("/_local/service-faults", fault)
+    try:
+        ended = stage.ended(stage.prod, digest, within_seconds=240)
+        assert stage.aws.control.post("/_local/service-faults", {"show": True})["pending"] == []
+    finally:
+        stage.aws.control.post("/_local/service-faults", {})
+    assert ended.outcome == "Released", ended.report["whatHappened"]
+    assert "Retryable" in stage.task_errors(ended.arn)

@@ -14,7 +14,7 @@ DOCUMENT = (CHECKOUT / "docs" / "iam.md").read_text()
 
 # Said once, above the table.
 LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
-ACTION = re.compile(r"`([a-z]+:[A-Za-z]+)`")
+ACTION = re.compile(r"`([a-z-]+:[A-Za-z]+)`")
 # Where IAM's name of a service is not the one in the resource's type.
 SERVICES = {"serverless": {"lambda", "states"}, "custom": {"lambda"}}
 

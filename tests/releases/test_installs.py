@@ -13,6 +13,8 @@ from cloud.local_aws import REPOSITORY as CHECKOUT
 from stage import REPOSITORY, Stage
 
 MOVING_TAGS = {"MovingTags": "qa,prod,staging"}
+LOOK = {"source": "aws.events", "detail-type": "Scheduled Event", "time": "2026-11-23T03:46:53Z", "detail": {}}
+PROD = {"Repository": REPOSITORY, "Service": "bookings-api-prod"}
 
 
 def test_a_third_environment_is_one_more_section_and_goes_alone(stage: Stage, tmp_path: Path) -> None:
@@ -25,7 +27,12 @@ def test_a_third_environment_is_one_more_section_and_goes_alone(stage: Stage, tm
     assert sids(stage) == {"LightsailPullBookingsApiQa", "LightsailPullBookingsApiProd"}
     assert deployment(stage, "bookings-api-qa")["version"] == version, "an update deploys nothing"
 
-    staging = install(stage.aws, "staging", configuration=with_a_third_section(tmp_path))
+    # ECR knows a role only some seconds after Lightsail made it.
+    stage.aws.control.post("/_local/principals", {"youngSeconds": 4})
+    try:
+        staging = install(stage.aws, "staging", configuration=with_a_third_section(tmp_path))
+    finally:
+        stage.aws.control.post("/_local/principals", {})
     stage.aws.put_secret("bookings-api/staging/connection-string", "mysql://emulated@127.0.0.1/bookings_api")
     assert sids(stage) == {"LightsailPullBookingsApiQa", "LightsailPullBookingsApiProd", "LightsailPullBookingsApiStaging"}
     digest = stage.push("staging")
@@ -33,10 +40,49 @@ def test_a_third_environment_is_one_more_section_and_goes_alone(stage: Stage, tm
 
     staging.delete()
     assert sids(stage) == {"LightsailPullBookingsApiQa", "LightsailPullBookingsApiProd"}
-    assert left_of(stage, "bookings-api-staging") == []
+    assert left_of(stage, "bookings-api-staging") == ["bookings-api-staging-releases"]
     assert deployment(stage, "bookings-api-qa")["version"] == version
     assert stage.lightsail.active_image("bookings-api-qa") == released.report["image"]
     assert stage.release(stage.qa).outcome == "Released"
+
+    records = len(staging.records())
+    stage.push("staging")
+    again = install(stage.aws, "staging", {"CreateTable": "false"}, configuration=with_a_third_section(tmp_path))
+    assert len(again.records()) == records + 1, "what was released before, and what is seen now"
+    assert "was seen before" in again.invoke("bookings-api-staging-start-release", LOOK)["because"]
+    assert again.executions() == [], "an install releases nothing"
+    stage.aws.put_secret("bookings-api/staging/connection-string", "mysql://emulated@127.0.0.1/bookings_api")
+    assert stage.release_by_hand(again).outcome == "Released"
+    again.delete()
+    stage.aws.client("dynamodb").delete_table(TableName="bookings-api-staging-releases")
+
+
+def test_a_grant_that_was_lost_is_made_again_by_the_look(stage: Stage) -> None:
+    ecr, before = stage.aws.client("ecr"), sids(stage)
+    (target,) = [
+        target
+        for target in stage.aws.client("events").list_targets_by_rule(Rule="bookings-api-qa-look")["Targets"]
+        if target["Id"] == "grant-image-pull"
+    ]
+    function = target["Arn"].rpartition(":")[2]
+    ecr.delete_repository_policy(repositoryName=REPOSITORY)
+    stage.qa.invoke(function, json.loads(target["Input"]))
+    assert sids(stage) == {"LightsailPullBookingsApiQa"}
+
+    # prod's puller role is deleted: ECR takes no policy any more that names it.
+    stage.prod.invoke("bookings-api-prod-grant-image-pull", PROD)
+    assert sids(stage) == before
+    (puller,) = [s["Principal"]["AWS"] for s in statements(stage) if s["Sid"] == "LightsailPullBookingsApiProd"]
+    only_prod = [s for s in statements(stage) if s["Sid"] == "LightsailPullBookingsApiProd"]
+    ecr.set_repository_policy(repositoryName=REPOSITORY, policyText=json.dumps({"Statement": only_prod}))
+    stage.aws.control.post("/_local/principals", {"deleted": [puller]})
+    try:
+        stage.qa.invoke(function, json.loads(target["Input"]))
+        assert sids(stage) == {"LightsailPullBookingsApiQa"}
+    finally:
+        stage.aws.control.post("/_local/principals", {})
+    stage.prod.invoke("bookings-api-prod-grant-image-pull", PROD)
+    assert sids(stage) == before
 
 
 def with_a_third_section(folder: Path) -> Path:
@@ -61,8 +107,12 @@ def deployment(stage: Stage, service: str) -> dict[str, Any]:
 
 
 def sids(stage: Stage) -> set[str]:
+    return {statement["Sid"] for statement in statements(stage)}
+
+
+def statements(stage: Stage) -> list[dict[str, Any]]:
     policy = stage.aws.client("ecr").get_repository_policy(repositoryName=REPOSITORY)["policyText"]
-    return {statement["Sid"] for statement in json.loads(policy)["Statement"]}
+    return json.loads(policy)["Statement"]
 
 
 def left_of(stage: Stage, stack: str) -> list[str]:

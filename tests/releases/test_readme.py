@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER, ResourceNotFoundError
 from cloud import Environment, Lightsail, LocalAws, PlanetScale, build, emulator, push_image
 from cloud.bookings import DATABASE, HOTELS, ORGANIZATION, TOKEN
 from cloud.install import build_directory
@@ -71,6 +72,17 @@ def command_with(words: str) -> str:
     return next(command for command in install_commands() if words in command)
 
 
+def test_the_regions_of_the_readme_have_container_services() -> None:
+    text = (REPOSITORY / "README.md").read_text()
+    named, without = re.search(r"CloudFormation has them in ([^.]+), and not in (\S+),", text).groups()
+    regions = re.findall(r"[a-z]{2}-[a-z]+-\d", named)
+    assert len(regions) > 10
+    for region in regions:
+        PROVIDER_SCHEMA_MANAGER.get_resource_schema(region, "AWS::Lightsail::Container")
+    with pytest.raises(ResourceNotFoundError):
+        PROVIDER_SCHEMA_MANAGER.get_resource_schema(without, "AWS::Lightsail::Container")
+
+
 @pytest.fixture(scope="module")
 def person(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
     folder = tmp_path_factory.mktemp("checkout")
@@ -81,7 +93,7 @@ def person(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
         planetscale.reset(schema=HOTELS, token=TOKEN)
         configuration = (REPOSITORY / "samconfig.toml").read_text()
         # The one thing of a local AWS: where PlanetScale is.
-        parameter = f'    "PlanetScaleApiUrl={aws.planetscale_url}/v1",\n]'
+        parameter = f'    "PlanetScaleApiUrl=\'{aws.planetscale_url}/v1\'",\n]'
         (folder / "samconfig.toml").write_text(re.sub(r"^\]", parameter, configuration, flags=re.MULTILINE))
         yield Person(aws, folder)
 
@@ -138,7 +150,7 @@ def test_a_deploy_again_reports_again_only_when_a_parameter_changed(person: Pers
 
     configuration = person.folder / "samconfig.toml"
     present = configuration.read_text()
-    configuration.write_text(present.replace('"Environment=prod",', '"Environment=prod",\n    "PlanetScaleHeadBranch=nowhere",'))
+    configuration.write_text(present.replace("\"Environment='prod'\",", "\"Environment='prod'\",\n    \"PlanetScaleHeadBranch='nowhere'\","))
     person.run(command_with("sam deploy --config-env prod"))
     changed = Environment(person.aws, "bookings-api-prod").outputs["PreflightReport"]
     assert "head branch: bookings_api has no branch nowhere." in changed and "has no value" not in changed

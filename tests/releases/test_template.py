@@ -8,7 +8,7 @@ from typing import Any, Iterator
 import pytest
 from samcli.yamlhelper import yaml_parse
 
-from roles import CHECKOUT, RESOURCES
+from roles import CHECKOUT, RESOURCES, TEMPLATE
 
 # Lambda documents no source ARN or account in the context in which it takes on a function's role: with a condition on
 # them the function could not start. Nobody can give the role to a function of another account.
@@ -137,3 +137,25 @@ def test_what_told_its_own_end_is_not_told_as_cut_short() -> None:
     assert set(failed["error"][-1]["anything-but"]) == ends
     said = untold["cause"][0]["wildcard"].strip("*")
     assert said in definition["States"]["FinishRelease"]["Catch"][0]["Assign"]["report"]["whatHappened"]
+
+
+def test_nothing_needs_a_table_of_this_stack_s_own() -> None:
+    """A stack that takes a table over has none: only what asks whether it does may refer to it."""
+    for name, resource in {**RESOURCES, "Outputs": TEMPLATE["Outputs"]}.items():
+        text = json.dumps(resource)
+        assert "Releases.Arn" not in text and '"Fn::GetAtt": ["Releases"' not in text, name
+        assert text.count('{"Ref": "Releases"}') == text.count('{"Fn::If": ["CreatesTable", {"Ref": "Releases"}'), name
+
+
+def test_every_function_that_a_rule_invokes_lets_it() -> None:
+    invoked = {
+        (target["Arn"]["Fn::GetAtt"][0], name)
+        for name, rule in of_type("AWS::Events::Rule").items()
+        for target in rule["Targets"]
+        if "Fn::GetAtt" in target["Arn"]
+    }
+    permitted = {
+        (permission["FunctionName"]["Ref"], permission["SourceArn"]["Fn::GetAtt"][0])
+        for permission in of_type("AWS::Lambda::Permission").values()
+    }
+    assert invoked == permitted

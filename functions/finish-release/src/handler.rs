@@ -46,6 +46,10 @@ pub async fn handle(context: &Context, ending: Ending) -> Result<Report, Error> 
         let last = (report.outcome != Outcome::Superseded).then_some(&report);
         context.records.free_lock(&execution.arn, *redrives, now, last).await?;
     }
+    if report.outcome == Outcome::Superseded {
+        // Within one second the moving tag may come back to this image without another release of it.
+        context.records.forget(&release.image.digest).await?;
+    }
     if !notified {
         context.publish(&report).await?;
         context.records.write(execution, release, &report, true).await?;

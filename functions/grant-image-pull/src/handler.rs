@@ -6,8 +6,10 @@ use shared::custom_resource::{Event, RequestType};
 use shared::repository_policy::{grant, grants, revoke};
 use shared::{Error, aws, http};
 
-/// How often, and how many times, to look for the puller role. AWS says to wait at least 30 seconds for it.
-const LOOKS: (Duration, u32) = (Duration::from_secs(2), 120);
+/// How long one wait is, and how many there are in all: for the puller role, which AWS says takes at least 30 seconds, and
+/// then until ECR knows the role. A role that is seconds old is refused, as IAM is eventually consistent (its guide,
+/// "Troubleshooting").
+const WAITS: (Duration, u32) = (Duration::from_secs(2), 120);
 /// How many times to write a policy that another stack changes at the same moment.
 const WRITES: u32 = 5;
 
@@ -57,13 +59,22 @@ pub async fn handle(context: &Context, event: Event<Properties, Properties>) -> 
 
 impl Context {
     async fn grant(&self, Properties { repository, service }: &Properties) -> Result<(), Error> {
-        let principal = self.puller(service).await?;
-        for _ in 0..WRITES {
+        let (pause, mut waits) = WAITS;
+        let principal = self.puller(service, &mut waits).await?;
+        let mut writes = WRITES;
+        while writes > 0 {
             let policy = self.policy(repository).await?;
             if policy.as_deref().is_some_and(|policy| grants(policy, service, &principal)) {
                 return Ok(());
             }
-            self.write(repository, &grant(policy.as_deref(), service, &principal)?).await?;
+            match self.write(repository, &grant(policy.as_deref(), service, &principal)?).await? {
+                Written::Stored => writes -= 1,
+                Written::Refused(error) if waits == 0 => return Err(error),
+                Written::Refused(_) => {
+                    waits -= 1;
+                    tokio::time::sleep(pause).await;
+                }
+            }
         }
         Err(Error::Retryable(format!("The policy of {repository} is being changed by something else.")))
     }
@@ -71,15 +82,18 @@ impl Context {
     async fn revoke(&self, Properties { repository, service }: &Properties) -> Result<(), Error> {
         let Some(policy) = self.policy(repository).await? else { return Ok(()) };
         match revoke(&policy, service)? {
-            Some(policy) => self.write(repository, &policy).await,
+            Some(policy) => match self.write(repository, &policy).await? {
+                Written::Stored => Ok(()),
+                Written::Refused(error) => Err(error),
+            },
             None => self.delete(repository).await,
         }
     }
 
     /// The principal that pulls for `service`. It is an empty text until Lightsail has made the role.
-    async fn puller(&self, service: &str) -> Result<String, Error> {
-        let (pause, looks) = LOOKS;
-        for _ in 0..looks {
+    async fn puller(&self, service: &str, waits: &mut u32) -> Result<String, Error> {
+        let (pause, all) = WAITS;
+        while *waits > 0 {
             let answer = self.lightsail.get_container_services().service_name(service).send().await;
             let answer = answer.map_err(|error| {
                 aws::failed(&format!("lightsail:GetContainerServices of {service}"), &error)
@@ -95,10 +109,11 @@ impl Context {
                 Some(arn) => return Ok(arn.to_owned()),
                 None => tokio::time::sleep(pause).await,
             }
+            *waits -= 1;
         }
         Err(Error::Misconfigured(format!(
             "The container service {service} has no role to pull images after {} s. Activate its ECR image puller role.",
-            pause.as_secs() * u64::from(looks)
+            pause.as_secs() * u64::from(all)
         )))
     }
 
@@ -110,12 +125,14 @@ impl Context {
         }
     }
 
-    async fn write(&self, repository: &str, policy: &str) -> Result<(), Error> {
+    async fn write(&self, repository: &str, policy: &str) -> Result<Written, Error> {
         let set = self.ecr.set_repository_policy().repository_name(repository).policy_text(policy);
-        set.send()
-            .await
-            .map_err(|error| aws::failed(&format!("ecr:SetRepositoryPolicy of {repository}"), &error))?;
-        Ok(())
+        let Err(error) = set.send().await else { return Ok(Written::Stored) };
+        let failed = aws::failed(&format!("ecr:SetRepositoryPolicy of {repository}"), &error);
+        match aws::code(&error).as_deref() {
+            Some("InvalidParameterException") => Ok(Written::Refused(failed)),
+            _ => Err(failed),
+        }
     }
 
     async fn delete(&self, repository: &str) -> Result<(), Error> {
@@ -125,6 +142,13 @@ impl Context {
             Err(error) => Err(aws::failed(&format!("ecr:DeleteRepositoryPolicy of {repository}"), &error)),
         }
     }
+}
+
+/// What became of a policy that was written.
+enum Written {
+    Stored,
+    /// ECR takes it for invalid: it does not know a principal, yet or any more.
+    Refused(Error),
 }
 
 fn is_gone(code: Option<&str>) -> bool {

@@ -1,12 +1,14 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::Value;
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
 use shared::clock::Clock;
+use shared::custom_resource::{Event, Request as Install, RequestType};
 use shared::image::{ImageDigest, immutable_tag};
 use shared::records::Records;
 use shared::release::{Cause, Image, Release};
-use shared::start::{Known, Request, execution_name, is_lost, request};
-use shared::{Error, aws, executions, registry};
+use shared::start::{Known, Request, Seen, Sight, execution_name, is_lost, request};
+use shared::{Error, aws, executions, http, registry};
 
 use crate::settings::Settings;
 
@@ -15,6 +17,7 @@ pub struct Context {
     sfn: aws_sdk_sfn::Client,
     records: Records,
     settings: Settings,
+    http: http::Client,
     clock: Clock,
 }
 
@@ -26,18 +29,21 @@ impl Context {
             aws_sdk_sfn::Client::new(&aws),
             Records::from_env(&aws)?,
             Settings::from_env()?,
+            http::client(),
             Clock::system(),
         ))
     }
 
+    /// `http` takes the answers to CloudFormation.
     pub fn new(
         ecr: aws_sdk_ecr::Client,
         sfn: aws_sdk_sfn::Client,
         records: Records,
         settings: Settings,
+        http: http::Client,
         clock: Clock,
     ) -> Self {
-        Self { ecr, sfn, records, settings, clock }
+        Self { ecr, sfn, records, settings, http, clock }
     }
 }
 
@@ -49,6 +55,11 @@ pub struct Output {
 }
 
 pub async fn handle(context: &Context, payload: Value) -> Result<Output, Error> {
+    let payload = match serde_json::from_value(payload) {
+        Ok(Event::<IgnoredAny, Value>::Install(install)) => return context.installed(install).await,
+        Ok(Event::ByHand(payload)) => payload,
+        Err(error) => return Err(Error::Unexpected(format!("{error}."))),
+    };
     let Settings { repository, moving_tag, .. } = &context.settings;
     match request(payload, repository, moving_tag)? {
         Request::Ignore(because) => Ok(Output { started: None, because }),
@@ -70,6 +81,25 @@ pub async fn handle(context: &Context, payload: Value) -> Result<Output, Error> 
 }
 
 impl Context {
+    /// Counts what the moving tag points at as seen: an install, or an update that names another tag, releases nothing.
+    async fn installed(&self, install: Install<IgnoredAny>) -> Result<Output, Error> {
+        let known = match install.request_type {
+            RequestType::Create | RequestType::Update => self.see_current().await,
+            RequestType::Delete => Ok(()),
+        };
+        // CloudFormation hears of an error; Lambda must not try again.
+        let no_data = Map::new();
+        install.answer(&self.http, "known-image", known.as_ref().map(|()| &no_data)).await?;
+        let because =
+            known.map_or_else(|error| error.to_string(), |()| "An install releases nothing.".into());
+        Ok(Output { started: None, because })
+    }
+
+    async fn see_current(&self) -> Result<(), Error> {
+        let Some(digest) = self.current().await? else { return Ok(()) };
+        self.records.see(&Seen { digest, at: self.clock.now() }, Sight::Installed).await
+    }
+
     /// The digest that the moving tag points at; none before the first push.
     async fn current(&self) -> Result<Option<ImageDigest>, Error> {
         let Settings { repository, moving_tag, .. } = &self.settings;
@@ -85,20 +115,26 @@ impl Context {
 
     async fn start(&self, digest: ImageDigest, at: DateTime<Utc>, cause: Cause) -> Result<Output, Error> {
         let name = execution_name(&self.settings.moving_tag, &digest, at, cause);
-        let release = self.release(digest, at, cause).await?;
+        let release = self.release(digest.clone(), at, cause).await?;
         let input =
             serde_json::to_string(&release).map_err(|error| Error::Unexpected(format!("{error}.")))?;
         let machine = &self.settings.state_machine_arn;
         let started =
             self.sfn.start_execution().state_machine_arn(machine).name(&name).input(input).send().await;
-        let because = match started {
-            Ok(_) => "The release was started.",
+        let (sight, because) = match started {
+            Ok(_) => (Sight::Started, "The release was started."),
             // The same event was delivered before.
             Err(error) if aws::code(&error).as_deref() == Some("ExecutionAlreadyExists") => {
-                "The release was started before."
+                (Sight::StartedBefore, "The release was started before.")
             }
             Err(error) => return Err(aws::failed(&format!("states:StartExecution of {machine}"), &error)),
         };
+        // After the start: should this fail, the same event comes again.
+        let at = match cause {
+            Cause::Push => at,
+            Cause::ScheduledLook | Cause::ByHand => self.clock.now(),
+        };
+        self.records.see(&Seen { digest, at }, sight).await?;
         Ok(Output { started: Some(name), because: because.into() })
     }
 
@@ -141,8 +177,8 @@ impl Context {
             }
             None => None,
         };
-        let last_released = self.records.last().await?.map(|last| last.digest);
-        Ok(Known { last_released, holder, running: self.running().await? })
+        let seen = self.records.seen().await?;
+        Ok(Known { seen, last: self.records.last().await?, holder, running: self.running().await? })
     }
 
     async fn running(&self) -> Result<Vec<String>, Error> {
