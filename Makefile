@@ -65,8 +65,8 @@ releases-waits:
 releases-others:
 	$(PYTEST) tests/setup tests/local_aws tests/releases benches $(addprefix --ignore=,$(ROLES) $(STATES) $(WAITS))
 
-picture: for-test ## Draw docs/release.svg, the picture of the state machine.
-	@$(TOOLS)/python -m picture
+picture: for-test ## Draw docs/release.svg, the picture of the state machine; HISTORY=FILE draws an execution's way.
+	@$(TOOLS)/python -m picture $(HISTORY)
 
 chaos: for-test emulators ## Make hundreds of releases with faults; SEED, RELEASES and ENVIRONMENTS can be set.
 	@$(TOOLS)/python -m chaos $(if $(SEED),--seed $(SEED)) $(if $(RELEASES),--releases $(RELEASES)) \

@@ -1,13 +1,32 @@
-"""`make picture` writes docs/release.svg, the picture of the state machine."""
+"""`make picture` writes docs/release.svg, the picture of the state machine.
+
+With HISTORY=FILE, the answer of `aws stepfunctions get-execution-history`, it writes FILE.svg instead: the way that the
+execution took, how often it entered each state, and for how long.
+"""
 
 from __future__ import annotations
 
+import json
+import sys
+from pathlib import Path
+
 from cloud.local_aws import REPOSITORY
 
-from picture.drawing import draw
+from picture.drawing import Picture, draw
+from picture.journey import journey
 
 DEFINITION = REPOSITORY / "statemachine" / "release.asl.yaml"
 PICTURE = REPOSITORY / "docs" / "release.svg"
 
+
+def main(arguments: list[str]) -> None:
+    if not arguments:
+        PICTURE.write_text(draw(DEFINITION))
+        return
+    history = Path(arguments[0])
+    events = json.loads(history.read_text())["events"]
+    history.with_suffix(".svg").write_text(Picture(DEFINITION).svg(journey(events)))
+
+
 if __name__ == "__main__":
-    PICTURE.write_text(draw(DEFINITION))
+    main(sys.argv[1:])

@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from picture.journey import Journey
+
 # What a state of each type looks like: the class of its box.
 _CLASSES = {"Task": "task", "Choice": "choice", "Wait": "wait", "Pass": "task", "Succeed": "good", "Fail": "bad"}
 # Pixels.
@@ -36,6 +38,10 @@ _STYLE = """
   .edge { fill: none; stroke: var(--line); stroke-width: 1.3; }
   .error { stroke: var(--error); stroke-dasharray: 3 3; }
   .tip { fill: var(--line); } .error-tip { fill: var(--error); }
+  .went .box, .went .edge { stroke: var(--ink); stroke-width: 2.2; }
+  .went .tip, .went .error-tip { fill: var(--ink); }
+  .went circle { opacity: 0.3; }
+  .not { opacity: 0.3; }
 """
 
 
@@ -111,14 +117,20 @@ class Picture:
             y += height + 12
         self.height = y + 30
 
-    def svg(self) -> str:
-        boxes = (_box(state) for state in self.states.values())
-        parts = [*self._bands, *_edges(self.states, self._rows), *boxes, _legend(self.height - 30)]
+    def svg(self, journey: Journey | None = None) -> str:
+        """The picture, and over it the way that an execution took."""
+        boxes = (_in_group(_box(state, journey), journey and state.name in journey.seconds) for state in self.states.values())
+        parts = [*self._bands, *_edges(self.states, self._rows, journey), *boxes, _legend(self.height - 30)]
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width:.0f} {self.height:.0f}" role="img" '
             f'aria-label="The phases and states of a release">\n<style>{_STYLE}</style>\n'
             '<rect class="paper" width="100%" height="100%"/>\n' + "\n".join(parts) + "\n</svg>\n"
         )
+
+
+def _in_group(part: str, went: bool | None) -> str:
+    """Of a way that was taken or not; as it is where none is told."""
+    return part if went is None else f'<g class="{"went" if went else "not"}">{part}</g>'
 
 
 def draw(path: Path) -> str:
@@ -179,7 +191,7 @@ def _band(title: str, y: float, width: float, height: float) -> str:
     )
 
 
-def _box(state: State) -> str:
+def _box(state: State, journey: Journey | None) -> str:
     x, y, width = state.x - state.width / 2, state.y - _HEIGHT / 2, state.width
     # A question is round; the mark at the right says that a way leads to the end.
     round_ = _HEIGHT / 2 if state.kind == "Choice" else 5
@@ -193,7 +205,17 @@ def _box(state: State) -> str:
         f'<rect class="box {_CLASSES[state.kind]}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{_HEIGHT}" '
         f'rx="{round_}"/><text x="{state.x:.1f}" y="{state.y + 4:.1f}" text-anchor="middle">{escape(state.name)}</text>'
         + circles
+        + _visits(state, journey.seconds.get(state.name, []) if journey else [])
     )
+
+
+def _visits(state: State, seconds: list[float]) -> str:
+    """How often a task or a wait was entered, and for how long in all."""
+    if not seconds or state.kind in ("Choice", "Pass", "Succeed", "Fail"):
+        return ""
+    times = f"{len(seconds)} × " if len(seconds) > 1 else ""
+    x, y = state.x + state.width / 2, state.y - _HEIGHT / 2 - 4
+    return f'<text class="note" x="{x:.1f}" y="{y:.1f}" text-anchor="end">{times}{sum(seconds):,.1f} s</text>'
 
 
 @dataclass
@@ -208,15 +230,19 @@ class Lane:
     bottom: float = 0
 
 
-def _edges(states: dict[str, State], rows: list[list[State]]) -> list[str]:
+def _edges(states: dict[str, State], rows: list[list[State]], journey: Journey | None) -> list[str]:
     row_of = {state.name: number for number, row in enumerate(rows) for state in row}
     lanes: dict[tuple[str, bool], Lane] = {}
     parts = []
+
+    def add(source: State, target: State, line: str) -> None:
+        parts.append(_in_group(line, journey and (source.name, target.name) in journey.ways))
+
     for state in states.values():
         for name, is_error in state.edges.items():
             target = states[name]
             if row_of[name] == row_of[state.name] + 1:
-                parts.append(_short(state, target, is_error))
+                add(state, target, _short(state, target, is_error))
             else:
                 upwards = row_of[name] <= row_of[state.name]
                 lanes.setdefault((name, upwards), Lane(target, [])).sources.append(state)
@@ -226,7 +252,7 @@ def _edges(states: dict[str, State], rows: list[list[State]]) -> list[str]:
     # Later ones are drawn over the earlier: an error's way, which is dashed, first.
     for number, lane in enumerate(lanes.values()):
         for source in sorted(lane.sources, key=lambda source: not source.edges[lane.target.name]):
-            parts.append(_long(source, lane, source.edges[lane.target.name], number))
+            add(source, lane.target, _long(source, lane, source.edges[lane.target.name], number))
     return parts
 
 

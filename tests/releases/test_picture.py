@@ -8,6 +8,7 @@ import pytest
 import yaml
 from picture.__main__ import DEFINITION, PICTURE
 from picture.drawing import Picture, draw
+from picture.journey import journey
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +56,17 @@ def test_the_colours_of_both_schemes_can_be_read() -> None:
 
 def _schemes(style: str) -> list[str]:
     return [" ".join(part.partition("}")[0].split()).rstrip(";") for part in style.split("svg {")[1:]]
+
+
+def test_the_way_of_an_execution_is_drawn_over_it(picture: Picture) -> None:
+    entered = [("BeginRelease", 0), ("AcquireLock", 0), ("IsItOurTurn?", 2), ("WaitForTurn", 2), ("AcquireLock", 7)]
+    events = [{"timestamp": at, "stateEnteredEventDetails": {"name": name}} for name, at in entered]
+    went = journey([*events, {"timestamp": 8.5}])
+    assert went.seconds["AcquireLock"] == [2, 1.5]
+    assert went.ways == {
+        ("BeginRelease", "AcquireLock"), ("AcquireLock", "IsItOurTurn?"), ("IsItOurTurn?", "WaitForTurn"), ("WaitForTurn", "AcquireLock"),
+    }  # fmt: skip
+    drawn = picture.svg(went)
+    # Four boxes and four edges.
+    assert drawn.count('<g class="went">') == 8
+    assert "2 × 3.5 s" in drawn and "5.0 s" in drawn

@@ -149,3 +149,39 @@ def test_a_release_that_the_state_machine_timed_out_does_not_block_the_next(stag
     stage.lightsail.clear()
     assert stage.release(stage.qa).outcome == "Released"
     assert any(arn in str(note["message"]) and "TIMED_OUT" in str(note["message"]) for note in stage.qa.notifications())
+
+
+def test_a_release_that_step_functions_does_not_show_yet_keeps_its_lock(stage: Stage) -> None:
+    stage.planetscale.sql("dev", ADD_DESCRIPTION)
+    stage.planetscale.durations(in_progress=6_000)
+    # Longer than both take: no function sees either of them in DescribeExecution or ListExecutions.
+    stage.aws.control.post("/_local/consistency", {"seconds": 600})
+    try:
+        first = stage.push("prod")
+        holder = stage.wait_for_state(stage.prod, first, "WaitForSchema")
+        second = stage.push("prod")
+        stage.wait_for_state(stage.prod, second, "WaitForTurn")
+        assert stage.lock(stage.prod) == holder
+        assert stage.ended(stage.prod, first).outcome == "Released"
+        ended = stage.ended(stage.prod, second)
+    finally:
+        stage.aws.control.post("/_local/consistency", {"seconds": 0})
+    assert ended.outcome == "Released", ended.report["whatHappened"]
+    assert one_writer_at_a_time(stage)
+    assert stage.lightsail.active_image("bookings-api-prod") == ended.report["image"]
+
+
+def test_of_two_pushes_at_once_that_step_functions_does_not_show_yet_one_works_at_a_time(stage: Stage) -> None:
+    stage.planetscale.sql("dev", ADD_DESCRIPTION)
+    stage.aws.control.post("/_local/consistency", {"seconds": 10})
+    try:
+        digests = [stage.push("prod"), stage.push("prod")]
+        ended = [stage.ended(stage.prod, digest) for digest in digests]
+    finally:
+        stage.aws.control.post("/_local/consistency", {"seconds": 0})
+    assert ended[1].outcome == "Released", ended[1].report["whatHappened"]
+    assert ended[0].outcome in ("Released", "Superseded"), ended[0].report["whatHappened"]
+    assert one_writer_at_a_time(stage)
+    assert stage.planetscale.calls()["POST deploy"] == 1
+    assert stage.lightsail.active_image("bookings-api-prod") == ended[1].report["image"]
+    assert stage.lock(stage.prod) is None
