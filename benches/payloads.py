@@ -178,7 +178,7 @@ JOBS = {
     "create-deploy-request": Job(
         _of_holder(), ("because", "Created from dev into main."), 2
     ),
-    "deploy-deploy-request": Job(_of_holder(number=7, waited=0), None, 2),
+    "deploy-deploy-request": Job(_of_holder(number=7, serves=False, waited=0), None, 2),
     "finish-release": Job(
         _of_holder(
             outcome="Released", because="Everything moved.", deployRequest=_REPORT,
@@ -188,7 +188,7 @@ JOBS = {
         2,
     ),
     "get-container-deployment": Job(_of_release(version=4, waited=60), ("step", "Active"), 1),
-    "get-deploy-request": Job(_of_release(number=7, goal="Validation", waited=5), ("step", "SchemaFirst"), 1),
+    "get-deploy-request": Job(_of_release(number=7, goal="Validation", serves=False, waited=5), ("step", "SchemaFirst"), 1),
     "grant-image-pull": Job(_install, None, 2),
     "preflight": Job(lambda _: {}, ("ready", True), 4),
     "revert-deploy-request": Job(_of_holder(number=8), ("because", "PlanetScale reverts deploy request #8."), 2),

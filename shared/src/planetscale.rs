@@ -19,7 +19,7 @@ pub use connection::{Connection, database};
 pub use looks::Looks;
 pub use model::{
     Actor, Branch, DatabaseSettings, DeployOperation, DeployRequest, DeployRequestNumber, Deployment,
-    LintError, OpenRequest, Organization, Page, PrecedingDeployment,
+    LintError, ListedRequest, OpenRequest, Organization, Page, PrecedingDeployment, is_about_approval,
 };
 pub use state::{DeploymentState, Stage, stage};
 

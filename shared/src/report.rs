@@ -241,6 +241,11 @@ fn what_to_do(ending: &Ending) -> String {
         Outcome::SchemaRefused => {
             "Change the head branch's schema as the reason says, then push again.".into()
         }
+        Outcome::SchemaRejected if ending.schema == SchemaChange::Reverted => {
+            "The new code needs the change: release an image that works without it, or invoke start-release with {} to \
+             apply the change again."
+                .into()
+        }
         Outcome::SchemaRejected => {
             "If it was not meant, invoke start-release with {} to release the same image again.".into()
         }

@@ -2,11 +2,24 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::image::ImageDigest;
 use crate::outcome::Outcome;
 use crate::planetscale::{DeployOperation, DeployRequest, DeployRequestNumber, DeploymentState, Stage};
 use crate::poll::{Patience, patience};
-use crate::release::{Deadlines, DestructiveChanges};
+use crate::release::{Deadlines, DestructiveChanges, Image};
+use crate::report::SchemaChange;
 use crate::{Error, text};
+
+mod deploy;
+mod judgement;
+mod queue;
+
+pub use deploy::{
+    Clearance, Queued, Refusal, clearance, is_decided, is_on_its_way, refused_deploy, taken_out,
+};
+pub use judgement::{Judgement, judge};
+use judgement::{not_deployable, reasons};
+use queue::{blocker, progress, queued};
 
 /// What the release waits for at its deploy request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +51,13 @@ impl Goal {
 pub enum Step {
     /// Look again after `seconds`.
     Wait {
+        /// Seconds until the next look.
+        seconds: u64,
+        /// What is waited for.
+        because: String,
+    },
+    /// A person has to cut the gated request over: ask for it once, and look again after `seconds`.
+    AwaitCutover {
         /// Seconds until the next look.
         seconds: u64,
         /// What is waited for.
@@ -95,6 +115,7 @@ impl Step {
     fn because_mut(&mut self) -> &mut String {
         match self {
             Self::Wait { because, .. }
+            | Self::AwaitCutover { because, .. }
             | Self::NothingToApply { because }
             | Self::SchemaFirst { because }
             | Self::ContainersFirst { because }
@@ -113,8 +134,8 @@ const DEQUEUED_AFTER: u64 = 60;
 /// The most characters of a reason, which quotes branches, statements and messages of others.
 const LONGEST_REASON: usize = 6_000;
 
-/// PlanetScale's limit of tables in one deploy request (its documentation on schema changes).
-const MOST_TABLES: usize = 10;
+/// The longest wait between two looks at what a person has to do, in seconds.
+const LONGEST_WAIT_FOR_A_PERSON: u64 = 300;
 
 /// What to do next about `request`, for which the release waited `waited` seconds for `goal`.
 pub fn next_step(
@@ -155,7 +176,19 @@ fn decide(
         (Goal::Approval, Stage::Ready) if !request.approved => {
             wait(format!("Deploy request #{number} needs the approval of a person: {}", request.html_url))
         }
-        (Goal::Validation | Goal::Approval, Stage::Ready) => order(request, policy),
+        // Without a reason it may lack only an approval: others who operate PlanetScale say so, its documents do not.
+        // What a deploy is refused with tells.
+        (Goal::Validation | Goal::Approval, Stage::Ready)
+            if !request.is_deployable() && !reasons(request).is_empty() =>
+        {
+            refuse(Outcome::SchemaRefused, not_deployable(request))
+        }
+        (Goal::Validation | Goal::Approval, Stage::Ready) => match judge(request, policy) {
+            Judgement::SchemaFirst { because } => Step::SchemaFirst { because },
+            Judgement::ContainersFirst { because } => Step::ContainersFirst { because },
+            Judgement::Refused { because } => refuse(Outcome::SchemaRefused, because),
+            Judgement::Unknown { because } => wait(because),
+        },
         (Goal::Validation | Goal::Approval, Stage::Invalid) => {
             refuse(Outcome::SchemaRefused, not_deployable(request))
         }
@@ -180,12 +213,15 @@ fn decide(
             Some(blocker) => refuse(
                 Outcome::SchemaFailed,
                 format!(
-                    "The deploy queue is blocked by the failed {blocker}. Unblock it with `pscale deploy-request unblock` or its page, then release again."
+                    "The deploy queue is blocked by the failed {blocker}. Unblock it on its page, or with `pscale deploy-request \
+                     unblock`, which a pscale made after August 2026 has; then release again."
                 ),
             ),
             None => wait(queued(request)),
         },
         (Goal::Schema, Stage::Running) => wait(progress(request)),
+        // It is passed through by itself.
+        (Goal::Schema, Stage::AwaitingCutover) if !request.is_gated() => wait(progress(request)),
         (Goal::Schema, Stage::AwaitingCutover) => wait(format!(
             "Deploy request #{number} is gated: a person has to apply its changes: {}",
             request.html_url
@@ -250,6 +286,18 @@ fn decide(
     }
 }
 
+/// `step` of a release that has changed nothing yet, or how the release ends instead of waiting: `now` is what its moving
+/// tag points at. A tag that is gone is no newer push.
+pub fn unless_overtaken(step: Step, image: &Image, now: Option<&ImageDigest>) -> Step {
+    match (step, now) {
+        (Step::Wait { because, .. }, Some(newer)) if *newer != image.digest => refuse(
+            Outcome::Superseded,
+            format!("While it waited, the tag {} moved to {}. {because}", image.moving_tag, newer.short()),
+        ),
+        (step, _) => step,
+    }
+}
+
 /// Whether `request`, which is open for the two branches of a release, can serve the release as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Adoption {
@@ -282,90 +330,46 @@ pub fn adoption(request: &DeployRequest) -> Adoption {
     }
 }
 
-/// The answer of `deploy-deploy-request`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "step", rename_all_fields = "camelCase")]
-pub enum Queued {
-    /// The request is in the deploy queue, or further.
-    Queued {
-        /// What was found.
-        because: String,
-    },
-    /// PlanetScale still validates it.
-    StillValidating {
-        /// Seconds until the next look.
-        seconds: u64,
-        /// What PlanetScale said.
-        because: String,
-    },
-    /// A person has to approve it first.
-    NeedsApproval {
-        /// What PlanetScale said.
-        because: String,
-    },
-    /// The deadline for validation passed.
-    TimedOut {
-        /// What PlanetScale said.
-        because: String,
-    },
-}
-
-impl Queued {
-    /// The deploy was asked for now.
-    pub fn now(request: &DeployRequest) -> Self {
-        Self::Queued { because: format!("Deploy request #{} is {}.", request.number, request.states()) }
-    }
-
-    /// The request was on its way before.
-    pub fn already(request: &DeployRequest) -> Self {
-        Self::Queued {
-            because: format!("Deploy request #{} is already {}.", request.number, request.states()),
-        }
-    }
-}
-
-/// Whether a request in `stage` was queued, by an earlier try or by a person.
-pub fn is_on_its_way(stage: Stage) -> bool {
-    matches!(
-        stage,
-        Stage::Queued | Stage::Running | Stage::AwaitingCutover | Stage::AppliedRevertible | Stage::Applied
-    )
-}
-
-/// Whether `request` itself says why it cannot be deployed any more: it is on its way, or a person closed it. The next
-/// look then tells how the release goes on.
-pub fn is_decided(request: &DeployRequest) -> bool {
-    request.is_closed() || !matches!(request.stage(), Stage::Validating | Stage::Ready | Stage::Unclear)
-}
-
-/// What a refused deploy means; `message` is what PlanetScale said, `sentence` all of it.
-///
-/// The messages are those seen live by others; the status of the approval refusal is not documented, so the words
-/// decide.
+/// What became of an applied change once the containers serve: the release is good only if it stays.
 ///
 /// # Errors
-/// [`Error::SchemaRefused`] when the refusal is final.
-pub fn refused_deploy(
-    message: &str,
-    sentence: String,
-    approved: bool,
-    waited: u64,
-    deadline: u64,
-) -> Result<Queued, Error> {
-    let message = message.to_lowercase();
-    if message.contains("currently validating") {
-        return Ok(match patience(waited, deadline) {
-            Patience::Wait(seconds) => Queued::StillValidating { seconds, because: sentence },
-            Patience::Exhausted => Queued::TimedOut {
-                because: format!("{} {sentence}", text::deadline_passed("validation", deadline)),
-            },
-        });
+/// [`Error::Retryable`] when the request does not tell.
+pub fn stays(request: &DeployRequest) -> Result<(SchemaChange, String), Error> {
+    let number = request.number;
+    match request.stage() {
+        Stage::AppliedRevertible => {
+            Ok((SchemaChange::Revertible, format!("The revert window of deploy request #{number} is open.")))
+        }
+        Stage::Reverting | Stage::Reverted => Ok((
+            SchemaChange::Reverted,
+            format!(
+                "A person reverted deploy request #{number} while the containers started: the new code runs on the old \
+                 schema."
+            ),
+        )),
+        Stage::RevertFailed => Ok((
+            SchemaChange::Reverted,
+            format!(
+                "A person reverted deploy request #{number} while the containers started, and PlanetScale could not end \
+                 it: look what schema the new code runs on.{}",
+                errors(request)
+            ),
+        )),
+        Stage::Unclear => Err(Error::Retryable(unclear(request))),
+        Stage::Validating
+        | Stage::Ready
+        | Stage::NoChanges
+        | Stage::Invalid
+        | Stage::Queued
+        | Stage::Running
+        | Stage::AwaitingCutover
+        | Stage::Cancelling
+        | Stage::Cancelled
+        | Stage::Failed
+        | Stage::Applied => {
+            Ok((SchemaChange::Permanent, format!("The revert window of deploy request #{number} is closed.")))
+        }
     }
-    // A refusal of what is approved would be asked about for ever.
-    if !approved && (message.contains("approved") || message.contains("approval")) {
-        return Ok(Queued::NeedsApproval { because: sentence });
-    }
-    Err(Error::SchemaRefused(sentence))
 }
 
 /// How to take a request out of the way that will not be deployed.
@@ -438,82 +442,19 @@ impl From<&DeployRequest> for DeployRequestReport {
     }
 }
 
-fn order(request: &DeployRequest, policy: DestructiveChanges) -> Step {
-    if let Some(deployment) = &request.deployment
-        && deployment.deployable == Some(false)
-    {
-        return refuse(Outcome::SchemaRefused, not_deployable(request));
-    }
-    let (dropping, keeping): (Vec<_>, Vec<_>) =
-        request.operations().iter().partition(|operation| operation.can_drop_data);
-    // PlanetScale writes one statement for each table, which may do both.
-    let both: Vec<_> = dropping.iter().copied().filter(|operation| adds_columns(operation)).collect();
-    let list = |operations: &[&DeployOperation]| {
-        let all: Vec<_> =
-            operations.iter().map(|operation| text::shorten(&statement(operation), 300)).collect();
-        text::shorten(&all.join("; "), 2_000)
-    };
-    match (dropping.is_empty(), keeping.is_empty() && both.is_empty(), policy) {
-        (true, _, _) => {
-            Step::SchemaFirst { because: "No statement can drop data, so the old code runs on the new schema.".into() }
-        }
-        (false, _, DestructiveChanges::Refuse) => refuse(
-            Outcome::SchemaRefused,
-            format!(
-                "These statements can drop data, and DestructiveChanges is `refuse`: {}. If {} is behind {}, refresh it; \
-                 if the drop is meant, deploy the stack with DestructiveChanges=after-containers and push again.",
-                list(&dropping),
-                request.branch,
-                request.into_branch
-            ),
-        ),
-        (false, true, DestructiveChanges::AfterContainers | DestructiveChanges::Allow) => Step::ContainersFirst {
-            because: "Every statement drops something the old code still reads, so the new code goes first.".into(),
-        },
-        (false, false, DestructiveChanges::AfterContainers) if !both.is_empty() => refuse(
-            Outcome::SchemaRefused,
-            format!(
-                "The change both adds and drops in one table, and no order is safe for both: {}. Split it: release what \
-                 is added first, then what is dropped.",
-                list(&both)
-            ),
-        ),
-        (false, false, DestructiveChanges::AfterContainers) => refuse(
-            Outcome::SchemaRefused,
-            format!(
-                "The change both adds and drops, and no order is safe for both. Split it: release these first: {}. \
-                 Release these afterwards: {}.",
-                list(&keeping),
-                list(&dropping)
-            ),
-        ),
-        (false, false, DestructiveChanges::Allow) => Step::SchemaFirst {
-            because: "The change both adds and drops and DestructiveChanges is `allow`: what is dropped is missing to \
-                      the old code until the new code runs."
-                .into(),
-        },
-    }
-}
-
-/// Whether `operation` adds what new code may use: a column, or one under another name. Keys and indexes it does not
-/// see. Of an ALTER without its statement nothing is known, so it may.
-fn adds_columns(operation: &DeployOperation) -> bool {
-    if operation.ddl_statement.is_empty() {
-        return operation.operation_name.eq_ignore_ascii_case("ALTER");
-    }
-    text::clauses(&operation.ddl_statement).iter().any(|clause| {
-        let mut words = clause.split_whitespace().map(str::to_ascii_uppercase);
-        match (words.next().as_deref(), words.next().as_deref()) {
-            (Some("ADD"), next) => !matches!(next, Some("KEY" | "INDEX" | "FULLTEXT" | "SPATIAL")),
-            (Some("RENAME" | "CHANGE"), _) => true,
-            _ => false,
-        }
-    })
-}
-
 fn wait(goal: Goal, request: &DeployRequest, waited: u64, deadlines: &Deadlines, because: String) -> Step {
     let deadline = goal.deadline(deadlines);
+    let gated = goal == Goal::Schema && request.stage() == Stage::AwaitingCutover && request.is_gated();
+    let for_a_person = goal == Goal::Approval || gated;
     match patience(waited, deadline) {
+        Patience::Wait(seconds) if for_a_person => {
+            let seconds = seconds.min(LONGEST_WAIT_FOR_A_PERSON);
+            if goal == Goal::Schema {
+                Step::AwaitCutover { seconds, because }
+            } else {
+                Step::Wait { seconds, because }
+            }
+        }
         Patience::Wait(seconds) => Step::Wait { seconds, because },
         Patience::Exhausted => {
             let what = match goal {
@@ -561,71 +502,6 @@ fn unclear(request: &DeployRequest) -> String {
         }
         _ => format!("Deploy request #{number} is in a state that is not known here."),
     }
-}
-
-fn not_deployable(request: &DeployRequest) -> String {
-    let number = request.number;
-    let Some(deployment) = &request.deployment else {
-        return format!("Deploy request #{number} is not deployable.");
-    };
-    let mut reasons: Vec<String> = deployment
-        .lint_errors
-        .iter()
-        .map(|lint| format!("{} in {}: {}", lint.lint_error, lint.table_name, lint.error_description))
-        .collect();
-    reasons.extend(deployment.deploy_check_errors.clone().filter(|errors| !errors.is_empty()));
-    let mut tables: Vec<_> =
-        deployment.deploy_operations.iter().map(|operation| &operation.table_name).collect();
-    tables.sort_unstable();
-    tables.dedup();
-    if tables.len() > MOST_TABLES {
-        reasons.push(format!(
-            "It changes {} tables, and PlanetScale deploys at most {MOST_TABLES} at once: split the change",
-            tables.len()
-        ));
-    }
-    if reasons.is_empty() {
-        reasons.push("PlanetScale gives no reason".into());
-    }
-    text::shorten(&format!("Deploy request #{number} is not deployable. {}.", reasons.join("; ")), 4_000)
-}
-
-fn blocker(request: &DeployRequest) -> Option<String> {
-    let preceding = &request.deployment.as_ref()?.preceding_deployments;
-    let failed =
-        preceding.iter().find(|ahead| matches!(ahead.state.stage(), Stage::Failed | Stage::RevertFailed))?;
-    Some(
-        failed
-            .deploy_request_number
-            .map_or_else(|| "deploy request".into(), |n| format!("deploy request #{n}")),
-    )
-}
-
-fn queued(request: &DeployRequest) -> String {
-    let number = request.number;
-    let Some(deployment) = &request.deployment else { return format!("Deploy request #{number} is queued.") };
-    if deployment.queue_paused {
-        let reason = deployment.queue_pause_reason.as_deref().unwrap_or("no reason given");
-        return format!(
-            "Deploy request #{number} is queued, and the queue is paused: {}.",
-            text::shorten(reason, 300)
-        );
-    }
-    format!("Deploy request #{number} is queued behind {} others.", deployment.preceding_deployments.len())
-}
-
-fn progress(request: &DeployRequest) -> String {
-    let operations = request.operations();
-    let done: f64 = operations.iter().filter_map(|operation| operation.progress_percentage).sum();
-    let left = operations.iter().filter_map(|operation| operation.eta_seconds).fold(0.0, f64::max);
-    let mut text = format!("The migration of deploy request #{} is running", request.number);
-    if !operations.is_empty() {
-        text += &format!(", {:.0}% done", done / operations.len() as f64);
-    }
-    if left > 0.0 {
-        text += &format!(", {} left", text::duration(left as u64));
-    }
-    text + "."
 }
 
 fn errors(request: &DeployRequest) -> String {

@@ -71,8 +71,13 @@ fn token(secret: &str) -> ServiceToken {
     ServiceToken::parse(&SecretString::from(json!({"id": "deployer", "token": secret}).to_string())).unwrap()
 }
 
-const NEW: NewDeployRequest<'_> =
-    NewDeployRequest { branch: "dev", into_branch: "main", notes: "a note", auto_cutover: true };
+const NEW: NewDeployRequest<'_> = NewDeployRequest {
+    branch: "dev",
+    into_branch: "main",
+    notes: "a note",
+    auto_cutover: true,
+    auto_delete_branch: false,
+};
 
 #[tokio::test]
 async fn a_request_goes_its_way_from_create_to_skip_revert() {

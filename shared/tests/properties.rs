@@ -14,7 +14,7 @@ use shared::planetscale::{DeployRequest, DeploymentState};
 use shared::release::{Cause, DestructiveChanges, Release};
 use shared::report::{Ending, message, report, subject};
 use shared::schema::{
-    DeployRequestReport, Goal, adoption, closing, is_on_its_way, next_step, refused_deploy,
+    DeployRequestReport, Goal, Refusal, adoption, closing, is_on_its_way, next_step, refused_deploy,
 };
 use shared::start::{Request, execution_name, request};
 use shared::{Outcome, repository_policy, text};
@@ -82,7 +82,8 @@ fn state() -> impl Strategy<Value = String> {
 
 prop_compose! {
     fn operation()(
-        table in hostile(), name in hostile(), statement in hostile(), drops in any::<bool>(), error in hostile(),
+        table in hostile(), name in hostile(), statement in hostile(),
+        drops in proptest::option::of(any::<bool>()), error in hostile(),
         progress in proptest::option::of(any::<f64>()), eta in proptest::option::of(any::<f64>()),
     ) -> Value {
         json!({"table_name": table, "operation_name": name, "ddl_statement": statement, "can_drop_data": drops,
@@ -336,9 +337,11 @@ proptest! {
 
     #[test]
     fn a_refused_deploy_is_understood_or_final(
-        text in hostile(), approved in any::<bool>(), waited in any::<u64>(), deadline in any::<u64>(),
+        text in hostile(), approved in any::<bool>(), needs_approval in any::<bool>(), waited in any::<u64>(),
+        deadline in any::<u64>(),
     ) {
-        let _ = refused_deploy(&text, text::shorten(&text, 1_000), approved, waited, deadline);
+        let refusal = Refusal { message: &text, sentence: &text, approved, needs_approval };
+        let _ = refused_deploy(refusal, waited, deadline);
     }
 
     #[test]

@@ -41,6 +41,7 @@ RELEASES = [
     Missing("CreateDeployRequestRole", SECRET, "with a change", "ReleaseError"),
     Missing("CreateDeployRequestRole", LOCK, "with a change", "ReleaseError"),
     Missing("GetDeployRequestRole", SECRET, "with a change", "ReleaseError"),
+    Missing("GetDeployRequestRole", "ecr:DescribeImages", "with a change", "ReleaseError"),
     Missing("DeployDeployRequestRole", SECRET, "with a change", "ReleaseError"),
     Missing("DeployDeployRequestRole", LOCK, "with a change", "ReleaseError"),
     Missing("CreateContainerDeploymentRole", "ecr:DescribeImages", "with a change", "SchemaReverted"),

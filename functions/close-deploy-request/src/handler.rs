@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 use shared::Error;
-use shared::planetscale::{DeployRequestNumber, Writer, database};
+use shared::planetscale::{DeployRequestNumber, Failure, Writer, database};
 use shared::release::{Execution, Release};
 use shared::schema::{Closing, DeployRequestReport, closing};
 
@@ -16,6 +16,8 @@ pub struct Input {
 #[serde(rename_all = "camelCase")]
 pub struct Output {
     closed: bool,
+    /// Why it is left open, if it is.
+    because: String,
     deploy_request: DeployRequestReport,
 }
 
@@ -27,12 +29,36 @@ pub async fn handle(
     let token = connection.token().await?;
     let requests = connection.planetscale().deploy_requests(database(&release)?, &token);
     let mut request = requests.get(number).await?;
+    let mut refused = String::new();
     if closing(&request) == Closing::Dequeue {
-        requests.cancel(number).await?;
+        if let Err(failure) = requests.cancel(number).await {
+            refused = refusal(failure)?;
+        }
         request = requests.get(number).await?;
     }
     if closing(&request) == Closing::Close {
-        request = requests.close(number).await?;
+        match requests.close(number).await {
+            Ok(closed) => request = closed,
+            Err(failure) => {
+                refused = refusal(failure)?;
+                request = requests.get(number).await?;
+            }
+        }
     }
-    Ok(Output { closed: request.is_closed(), deploy_request: (&request).into() })
+    let closed = request.is_closed();
+    let because = if closed {
+        String::new()
+    } else {
+        let open = format!("Deploy request #{number} is left open ({}). {refused}", request.states());
+        open.trim_end().to_owned()
+    };
+    Ok(Output { closed, because, deploy_request: (&request).into() })
+}
+
+/// What PlanetScale said. The request may be closed or on its way all the same: the next look tells.
+fn refusal(failure: Failure) -> Result<String, Error> {
+    match failure {
+        Failure::Refused { sentence, .. } => Ok(sentence),
+        Failure::Other(error) => Err(error),
+    }
 }

@@ -1,14 +1,32 @@
 use serde::{Deserialize, Serialize};
-use shared::Error;
 use shared::planetscale::{Connection, DeployRequestNumber, database};
 use shared::release::Release;
-use shared::schema::{DeployRequestReport, Goal, Step, next_step};
+use shared::schema::{DeployRequestReport, Goal, Step, next_step, unless_overtaken};
+use shared::{Error, aws, registry};
+
+pub struct Context {
+    connection: Connection,
+    ecr: aws_sdk_ecr::Client,
+}
+
+impl Context {
+    pub fn from_env() -> Result<Self, Error> {
+        Ok(Self::new(Connection::from_env()?, aws_sdk_ecr::Client::new(&aws::config())))
+    }
+
+    pub fn new(connection: Connection, ecr: aws_sdk_ecr::Client) -> Self {
+        Self { connection, ecr }
+    }
+}
 
 #[derive(Debug, Deserialize)]
 pub struct Input {
     release: Release,
     number: DeployRequestNumber,
     goal: Goal,
+    /// Whether the new containers serve already.
+    serves: bool,
+    /// Seconds waited for the goal.
     waited: u64,
 }
 
@@ -20,10 +38,23 @@ pub struct Output {
     deploy_request: DeployRequestReport,
 }
 
-pub async fn handle(connection: &Connection, input: Input) -> Result<Output, Error> {
-    let Input { release, number, goal, waited } = input;
-    let token = connection.token().await?;
-    let request = connection.planetscale().deploy_requests(database(&release)?, &token).get(number).await?;
-    let step = next_step(goal, &request, release.policy.destructive_changes, waited, &release.deadlines);
+pub async fn handle(context: &Context, input: Input) -> Result<Output, Error> {
+    let Input { release, number, goal, serves, waited } = input;
+    let token = context.connection.token().await?;
+    let requests = context.connection.planetscale().deploy_requests(database(&release)?, &token);
+    let request = requests.get(number).await?;
+    let mut step = next_step(goal, &request, release.policy.destructive_changes, waited, &release.deadlines);
+    let nothing_is_changed = matches!(goal, Goal::Validation | Goal::Approval) && !serves;
+    if nothing_is_changed && matches!(step, Step::Wait { .. }) {
+        match registry::tagged(&context.ecr, &release.image.repository, &release.image.moving_tag).await {
+            Ok(now) => {
+                let now = now.map(|found| found.digest);
+                step = unless_overtaken(step, &release.image, now.as_ref());
+            }
+            // The next look asks again.
+            Err(Error::Retryable(error)) => tracing::warn!(%error, "the moving tag was not looked at"),
+            Err(error) => return Err(error),
+        }
+    }
     Ok(Output { step, deploy_request: (&request).into() })
 }

@@ -2,6 +2,9 @@
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    shared::lambda::serve(shared::planetscale::Connection::from_env(), get_deploy_request::handler::handle)
-        .await
+    shared::lambda::serve(
+        get_deploy_request::handler::Context::from_env(),
+        get_deploy_request::handler::handle,
+    )
+    .await
 }

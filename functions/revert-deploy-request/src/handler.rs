@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 use shared::Error;
-use shared::planetscale::{DeployRequestNumber, Failure, Stage, Writer, database};
+use shared::planetscale::{DeployRequest, DeployRequestNumber, Failure, Stage, Writer, database};
 use shared::release::{Execution, Release};
 
 #[derive(Debug, Deserialize)]
@@ -25,22 +25,40 @@ pub async fn handle(
     let requests = connection.planetscale().deploy_requests(database(&release)?, &token);
     // A first try may have succeeded and its answer been lost.
     let request = requests.get(number).await?;
-    match request.stage() {
-        Stage::Reverting | Stage::Reverted => {}
-        Stage::AppliedRevertible => match requests.revert(number).await {
-            Ok(_) => {}
-            Err(Failure::Refused { sentence, .. }) => return Err(Error::RevertRefused(sentence)),
-            Err(Failure::Other(error)) => return Err(error),
-        },
-        Stage::Unclear => {
-            return Err(Error::Retryable(format!("Deploy request #{number} is {}.", request.states())));
-        }
-        _ => {
-            return Err(Error::RevertRefused(format!(
-                "Deploy request #{number} is {}: its revert window is not open.",
-                request.states()
-            )));
-        }
+    if request.stage() != Stage::AppliedRevertible {
+        return on_its_way_back(&request).unwrap_or_else(|| Err(window_is_closed(&request)));
     }
-    Ok(Output { because: format!("PlanetScale reverts deploy request #{number}.") })
+    match requests.revert(number).await {
+        Ok(request) => Ok(reverts(&request)),
+        // Somebody may have been faster.
+        Err(Failure::Refused { sentence, .. }) => {
+            on_its_way_back(&requests.get(number).await?).unwrap_or(Err(Error::RevertRefused(sentence)))
+        }
+        Err(Failure::Other(error)) => Err(error),
+    }
+}
+
+/// The answer for a request whose change goes back or is back; none for another.
+fn on_its_way_back(request: &DeployRequest) -> Option<Result<Output, Error>> {
+    match request.stage() {
+        Stage::Reverting | Stage::Reverted => Some(Ok(reverts(request))),
+        Stage::Unclear => Some(Err(Error::Retryable(format!(
+            "Deploy request #{} is {}.",
+            request.number,
+            request.states()
+        )))),
+        _ => None,
+    }
+}
+
+fn reverts(request: &DeployRequest) -> Output {
+    Output { because: format!("PlanetScale reverts deploy request #{}.", request.number) }
+}
+
+fn window_is_closed(request: &DeployRequest) -> Error {
+    Error::RevertRefused(format!(
+        "Deploy request #{} is {}: its revert window is not open.",
+        request.number,
+        request.states()
+    ))
 }

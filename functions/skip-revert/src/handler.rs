@@ -1,8 +1,9 @@
 use serde::{Deserialize, Serialize};
 use shared::Error;
-use shared::planetscale::{DeployRequestNumber, Stage, Writer, database};
+use shared::planetscale::{DeployRequestNumber, Failure, Stage, Writer, database};
 use shared::release::{Execution, Release};
-use shared::schema::DeployRequestReport;
+use shared::report::SchemaChange;
+use shared::schema::{DeployRequestReport, stays};
 
 #[derive(Debug, Deserialize)]
 pub struct Input {
@@ -16,6 +17,8 @@ pub struct Input {
 #[serde(rename_all = "camelCase")]
 pub struct Output {
     deploy_request: DeployRequestReport,
+    /// What became of the change.
+    schema: SchemaChange,
     because: String,
 }
 
@@ -27,11 +30,23 @@ pub async fn handle(
     let token = connection.token().await?;
     let requests = connection.planetscale().deploy_requests(database(&release)?, &token);
     let mut request = requests.get(number).await?;
-    let because = if request.stage() == Stage::AppliedRevertible {
-        request = requests.skip_revert(number).await?;
-        format!("The revert window of deploy request #{number} is closed.")
-    } else {
-        format!("Deploy request #{number} is {}: it has no open revert window.", request.states())
-    };
-    Ok(Output { deploy_request: (&request).into(), because })
+    if request.stage() == Stage::AppliedRevertible {
+        if request.deletes_branch() {
+            requests.keep_branch(number).await?;
+        }
+        request = match requests.skip_revert(number).await {
+            Ok(request) => request,
+            // A person may have closed the window meanwhile, or reverted the change.
+            Err(Failure::Refused { sentence, .. }) => {
+                let now = requests.get(number).await?;
+                if now.stage() == Stage::AppliedRevertible {
+                    return Err(Error::Unexpected(sentence));
+                }
+                now
+            }
+            Err(Failure::Other(error)) => return Err(error),
+        };
+    }
+    let (schema, because) = stays(&request)?;
+    Ok(Output { deploy_request: (&request).into(), schema, because })
 }

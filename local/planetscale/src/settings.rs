@@ -14,6 +14,17 @@ pub struct Settings {
     /// Whether a 429 has `Retry-After`: unknown.
     pub rate_limit_retry_after: bool,
     pub statuses: Statuses,
+    /// Whether a request that lacks a required approval shows `deployable` as false, without an error: unknown.
+    pub unapproved_is_deployable: bool,
+    /// What refuses a deploy for want of an approval: unknown.
+    pub approval_refusal: String,
+    /// The state of a gated request's deployment: unknown. PlanetScale's CLI looks for `pending_cutover`; a webhook
+    /// sample has `in_progress`, perhaps a snapshot in the middle.
+    pub gated_deployment: GatedDeployment,
+    /// What a request is given that leaves `auto_delete_branch` out: unknown.
+    pub auto_delete_branch_left_out: LeftOut,
+    /// Whether an entry of `preceding_deployments` has fields: the API description gives it no type.
+    pub bare_preceding_deployments: bool,
     /// A second open request of the same head branch: unknown.
     pub second_open_request: SecondOpenRequest,
     /// Closing a closed request: unknown.
@@ -73,6 +84,8 @@ pub struct Statuses {
     /// Deploying what validation refused.
     pub not_deployable: u16,
     pub approval_required: u16,
+    /// A call without the permission: 404 in PlanetScale's documentation, and 403 is listed for every call.
+    pub missing_permission: u16,
     /// Approving one's own request.
     pub own_approval: u16,
     pub no_safe_migrations: u16,
@@ -85,6 +98,21 @@ pub struct Statuses {
 pub enum Reaction {
     Accept,
     Refuse,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GatedDeployment {
+    PendingCutover,
+    InProgress,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeftOut {
+    /// The value of the last request.
+    AsBefore,
+    No,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,10 +179,16 @@ impl Default for Settings {
                 cannot_be_deployed: 422,
                 not_deployable: 422,
                 approval_required: 403,
+                missing_permission: 404,
                 own_approval: 422,
                 no_safe_migrations: 422,
                 wrong_state: 422,
             },
+            unapproved_is_deployable: false,
+            approval_refusal: "Deploy request must be approved before deploying.".into(),
+            gated_deployment: GatedDeployment::PendingCutover,
+            auto_delete_branch_left_out: LeftOut::AsBefore,
+            bare_preceding_deployments: false,
             second_open_request: SecondOpenRequest::Accept,
             close_closed: Reaction::Refuse,
             cancel_queued: CancelQueued::Cancelled,

@@ -6,7 +6,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::model::{DeployRequest, DeployRequestNumber, Page};
+use super::model::{
+    DatabaseSettings, DeployRequest, DeployRequestNumber, ListedRequest, Page, is_about_approval,
+};
 use crate::http::{Client, Lost, Method, Request, StatusCode, Url};
 use crate::release::Database;
 use crate::{Error, config, http, text};
@@ -66,12 +68,16 @@ pub struct NewDeployRequest<'a> {
     pub notes: &'a str,
     /// Whether it cuts over by itself. Always sent: left out, PlanetScale takes the last request's setting.
     pub auto_cutover: bool,
+    /// Whether PlanetScale deletes the head branch afterwards. Always sent: that it is not taken from the last request,
+    /// as `auto_cutover` is, is not documented.
+    pub auto_delete_branch: bool,
 }
 
 /// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
-    /// PlanetScale answered with a refusal (a 4xx other than 401, 404, 408 and 429).
+    /// PlanetScale answered with a refusal: a 4xx other than 401, 404, 408 and 429, and 403 only where it asks for an
+    /// approval.
     Refused {
         /// The HTTP status.
         status: u16,
@@ -137,7 +143,7 @@ impl DeployRequests<'_> {
     /// # Errors
     /// As for every call here: [`Failure::Refused`] with PlanetScale's words, [`Error::Retryable`] when a later try
     /// may succeed, [`Error::RateLimited`] for too many calls (429), [`Error::Misconfigured`] for a wrong token (401) or
-    /// something missing or not permitted (404).
+    /// something missing or not permitted (403, 404).
     pub async fn open(&self) -> Result<Vec<DeployRequest>, Failure> {
         let Database { head_branch, base_branch, .. } = self.database;
         let mut found = Vec::new();
@@ -150,11 +156,21 @@ impl DeployRequests<'_> {
                 ("page", page.to_string()),
                 ("per_page", PAGE.to_string()),
             ];
-            let list: Page<DeployRequest> = self.call(Method::GET, "", &query, None).await?;
+            let list: Page = self.call(Method::GET, "", &query, None).await?;
             next = list.next_page.filter(|next| *next > page);
-            found.extend(list.data);
+            for entry in list.data {
+                // An entry without a number is none that a later call could name.
+                let Ok(listed) = serde_json::from_value::<ListedRequest>(entry.clone()) else { continue };
+                if !listed.is_open_between(head_branch, base_branch) {
+                    continue;
+                }
+                found.push(match serde_json::from_value(entry) {
+                    Ok(request) => request,
+                    Err(_) => self.get(listed.number).await?,
+                });
+            }
         }
-        found.retain(|request| {
+        found.retain(|request: &DeployRequest| {
             request.branch == *head_branch && request.into_branch == *base_branch && !request.is_closed()
         });
         found.sort_by_key(|request| request.number.0);
@@ -215,6 +231,28 @@ impl DeployRequests<'_> {
     /// See [`Self::open`].
     pub async fn skip_revert(&self, number: DeployRequestNumber) -> Result<DeployRequest, Failure> {
         self.call(Method::POST, &format!("/{number}/skip-revert"), &[], Some(json!({}))).await
+    }
+
+    /// Leaves the head branch where it is when the request is complete.
+    ///
+    /// # Errors
+    /// See [`Self::open`].
+    pub async fn keep_branch(&self, number: DeployRequestNumber) -> Result<DeployRequest, Failure> {
+        let path = format!("/{number}/auto-delete-branch");
+        self.call(Method::PUT, &path, &[], Some(json!({"enable": false}))).await
+    }
+
+    /// Whether a person must approve each deploy request of the database. Any permission for it suffices (PlanetScale's
+    /// API description).
+    ///
+    /// # Errors
+    /// See [`Self::open`].
+    pub async fn need_approval(&self) -> Result<bool, Failure> {
+        let Database { organization, name, .. } = self.database;
+        let path = ["organizations", organization, "databases", name];
+        let settings: DatabaseSettings =
+            self.client.send(self.token, Method::GET, &path, &[], None).await?.read()?;
+        Ok(settings.require_approval_for_deploy)
     }
 
     async fn call<T: DeserializeOwned>(
@@ -292,38 +330,29 @@ impl Answer {
     }
 }
 
-/// An error body, in the shapes that are documented or seen live.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct ErrorBody {
-    code: String,
-    message: String,
-    error: String,
-    error_description: String,
-    errors: Vec<Value>,
-}
-
-impl ErrorBody {
-    fn words(&self) -> String {
-        if !self.message.is_empty() {
-            return self.message.clone();
-        }
-        if !self.error_description.is_empty() {
-            return self.error_description.clone();
-        }
-        if !self.errors.is_empty() {
-            return Value::from(self.errors.clone()).to_string();
-        }
-        self.error.clone()
-    }
+/// What an error body says, in the shapes that are documented or seen live. Each field is read by itself: one that is
+/// null or of another shape hides none of its neighbours.
+fn words(body: &Value) -> String {
+    let text = |field: &str| body[field].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+    let list = || match &body["errors"] {
+        Value::Null => None,
+        Value::Array(errors) if errors.is_empty() => None,
+        errors => Some(errors.to_string()),
+    };
+    text("message")
+        .or_else(|| text("error_description"))
+        .or_else(list)
+        .or_else(|| text("error"))
+        .unwrap_or_default()
 }
 
 fn failure(what: &str, status: StatusCode, body: &[u8]) -> Failure {
-    let body: ErrorBody = serde_json::from_str(&String::from_utf8_lossy(body)).unwrap_or_default();
-    let mut words = text::shorten(&body.words(), 1_000);
+    let body: Value = serde_json::from_str(&String::from_utf8_lossy(body)).unwrap_or_default();
+    let mut words = text::shorten(&words(&body), 1_000);
     if words.is_empty() {
         words = "no explanation".into();
     }
+    let code = body["code"].as_str().unwrap_or_default().to_owned();
     let sentence = format!("{what} of PlanetScale answered {}: {}", status.as_u16(), words);
     let sentence = format!("{}.", sentence.trim_end_matches('.'));
     match status.as_u16() {
@@ -331,13 +360,17 @@ fn failure(what: &str, status: StatusCode, body: &[u8]) -> Failure {
             "{sentence} The service token is wrong or revoked: fill the secret again with the command in the stack's \
              output FillPlanetScaleSecret."
         ))),
+        403 if !is_about_approval(&words) => Failure::Other(Error::Misconfigured(format!(
+            "{sentence} The service token lacks a permission: give it read_deploy_request and create_deploy_request for \
+             this database on the service token's page at PlanetScale."
+        ))),
         404 => Failure::Other(Error::Misconfigured(format!(
             "{sentence} The organization, database, branch or deploy request is missing, or the token lacks the \
              permission: PlanetScale answers 404 to both."
         ))),
         429 => Failure::Other(Error::RateLimited(sentence)),
         408 | 500.. => Failure::Other(Error::Retryable(sentence)),
-        400.. => Failure::Refused { status: status.as_u16(), code: body.code, message: words, sentence },
+        400.. => Failure::Refused { status: status.as_u16(), code, message: words, sentence },
         _ => Failure::Other(Error::Misconfigured(format!(
             "{sentence} Redirects are not followed: check PLANETSCALE_API_URL."
         ))),
@@ -371,10 +404,12 @@ mod tests {
         for status in [408, 500, 502, 503, 504] {
             assert!(matches!(classify(status, "<html>"), Failure::Other(Error::Retryable(_))), "{status}");
         }
-        for status in [302, 401, 404] {
+        for status in [302, 401, 403, 404] {
             assert!(matches!(classify(status, ""), Failure::Other(Error::Misconfigured(_))), "{status}");
         }
-        for status in [400, 403, 409, 422] {
+        let approval = r#"{"code":"forbidden","message":"It must be approved."}"#;
+        assert!(matches!(classify(403, approval), Failure::Refused { .. }));
+        for status in [400, 409, 422] {
             let body = r#"{"code":"unprocessable","message":"No."}"#;
             match classify(status, body) {
                 Failure::Refused { status: seen, code, message, sentence } => {
@@ -392,6 +427,11 @@ mod tests {
             (r#"{"code":"x","message":"a"}"#, "a"),
             (r#"{"error":"invalid_token","error_description":"b"}"#, "b"),
             (r#"{"errors":[{"name":"branch"}]}"#, r#"[{"name":"branch"}]"#),
+            (r#"{"code":null,"message":"c","errors":null}"#, "c"),
+            (r#"{"code":7,"message":"d","error":{"a":1},"errors":{"base":["x"]}}"#, "d"),
+            (r#"{"message":["e"],"errors":"f"}"#, r#""f""#),
+            (r#"{"message":null,"errors":[],"error":"g"}"#, "g"),
+            (r#"[1]"#, "no explanation"),
             ("<html>", "no explanation"),
         ]
         .map(|(body, words)| (body.as_bytes(), words))

@@ -31,7 +31,7 @@ impl Looks<'_> {
     /// The organizations that the token belongs to. Every token may ask this, so it tells a wrong token from a missing
     /// permission (PlanetScale's CLI uses it for that).
     pub async fn organizations(&self) -> Look<Vec<Organization>> {
-        self.look(&["organizations"], &[]).await.map(|page: Page<_>| page.data)
+        self.look(&["organizations"], &[]).await.map(Page::readable)
     }
 
     /// The database. Any permission for it suffices (PlanetScale's API description).
@@ -54,13 +54,13 @@ impl Looks<'_> {
             ("into_branch", base_branch.clone()),
             ("per_page", PAGE.to_owned()),
         ];
-        let page: Look<Page<OpenRequest>> = self.look(&self.path(&["deploy-requests"]), &query).await;
+        let page: Look<Page> = self.look(&self.path(&["deploy-requests"]), &query).await;
         page.map(|page| {
             let ours = |open: &OpenRequest| {
                 let request = &open.request;
                 request.branch == *head_branch && request.into_branch == *base_branch && !request.is_closed()
             };
-            page.data.into_iter().filter(ours).collect()
+            page.readable().into_iter().filter(ours).collect()
         })
     }
 

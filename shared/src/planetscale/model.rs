@@ -1,9 +1,12 @@
 //! The parts of PlanetScale's response bodies that a release reads.
 //!
 //! Source: PlanetScale's API description. Fields that a release does not need are left out; fields that are missing
-//! or null in bodies seen live are optional.
+//! or null in bodies seen live are optional. The description gives the items of some lists no type, so an item that
+//! cannot be read is one of which nothing is known, and does not hide its neighbours.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use super::state::{DeploymentState, Stage, stage};
 use crate::text;
@@ -64,6 +67,21 @@ impl DeployRequest {
         self.deployment.as_ref().map_or(&[], |deployment| &deployment.deploy_operations)
     }
 
+    /// Whether PlanetScale would deploy it, unless it says otherwise.
+    pub fn is_deployable(&self) -> bool {
+        self.deployment.as_ref().is_none_or(|deployment| deployment.deployable != Some(false))
+    }
+
+    /// Whether its cutover waits for a person, unless it says otherwise.
+    pub fn is_gated(&self) -> bool {
+        self.deployment.as_ref().is_none_or(|deployment| deployment.auto_cutover != Some(true))
+    }
+
+    /// Whether PlanetScale deletes the head branch when it is complete.
+    pub fn deletes_branch(&self) -> bool {
+        self.deployment.as_ref().is_some_and(|deployment| deployment.auto_delete_branch == Some(true))
+    }
+
     /// Whether the request is closed.
     pub fn is_closed(&self) -> bool {
         self.state == "closed"
@@ -79,29 +97,36 @@ pub struct Deployment {
     pub deployable: Option<bool>,
     /// Whether it cuts over by itself.
     pub auto_cutover: Option<bool>,
+    /// Whether PlanetScale deletes the head branch when the deployment is complete.
+    pub auto_delete_branch: Option<bool>,
     /// Whether it is applied with instant DDL, which cannot be reverted.
     #[serde(default, deserialize_with = "null_as_default")]
     pub instant_ddl: bool,
     /// The changes, one for each table.
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "items")]
     pub deploy_operations: Vec<DeployOperation>,
     /// What validation found.
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "items")]
     pub lint_errors: Vec<LintError>,
     /// Why it cannot be deployed, if validation says so in words.
     pub deploy_check_errors: Option<String>,
     /// The deployments ahead of it in the queue.
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "items")]
     pub preceding_deployments: Vec<PrecedingDeployment>,
     /// Whether the deploy queue is paused.
     #[serde(default, deserialize_with = "null_as_default")]
     pub queue_paused: bool,
     /// Why it is paused.
     pub queue_pause_reason: Option<String>,
+    /// Whether the cutover waits for a lock on a table.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub table_locked: bool,
+    /// The table whose lock it waits for.
+    pub locked_table_name: Option<String>,
 }
 
 /// One change of one table.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub struct DeployOperation {
     /// The table.
     #[serde(default, deserialize_with = "null_as_default")]
@@ -112,9 +137,11 @@ pub struct DeployOperation {
     /// The statement; missing in some bodies seen live.
     #[serde(default, deserialize_with = "null_as_default")]
     pub ddl_statement: String,
-    /// Whether it can drop data.
+    /// Whether it can drop data; none when PlanetScale does not say.
+    pub can_drop_data: Option<bool>,
+    /// Whether the table was used lately, by PlanetScale's own statistics of queries.
     #[serde(default, deserialize_with = "null_as_default")]
-    pub can_drop_data: bool,
+    pub table_recently_used: bool,
     /// How much of it is done, in percent.
     pub progress_percentage: Option<f64>,
     /// Estimated seconds until it is done.
@@ -124,7 +151,7 @@ pub struct DeployOperation {
 }
 
 /// One finding of PlanetScale's schema lint.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub struct LintError {
     /// Its code, such as `NO_UNIQUE_KEY`.
     #[serde(default, deserialize_with = "null_as_default")]
@@ -138,10 +165,10 @@ pub struct LintError {
 }
 
 /// A deployment ahead in the queue.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub struct PrecedingDeployment {
-    /// Its state.
-    pub state: DeploymentState,
+    /// Its state; none when PlanetScale does not say.
+    pub state: Option<DeploymentState>,
     /// The number of its deploy request.
     pub deploy_request_number: Option<u64>,
 }
@@ -203,11 +230,53 @@ pub struct Branch {
 
 /// One page of a list.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Page<T> {
+pub struct Page {
     /// The next page's number, if there is one.
     pub next_page: Option<u64>,
-    /// The entries.
-    pub data: Vec<T>,
+    /// The entries, each to be read by itself.
+    pub data: Vec<Value>,
+}
+
+impl Page {
+    /// The entries that can be read.
+    pub fn readable<T: DeserializeOwned>(self) -> Vec<T> {
+        self.data.into_iter().filter_map(|entry| serde_json::from_value(entry).ok()).collect()
+    }
+}
+
+/// An entry of the list of deploy requests: as much of it as is needed to read the whole request.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ListedRequest {
+    /// Its number.
+    pub number: DeployRequestNumber,
+    /// The head branch.
+    pub branch: Option<String>,
+    /// The base branch.
+    pub into_branch: Option<String>,
+    /// `open` or `closed`.
+    pub state: Option<String>,
+}
+
+impl ListedRequest {
+    /// Whether it may be an open one between these branches. What an entry does not say was asked for in the query.
+    pub fn is_open_between(&self, head: &str, base: &str) -> bool {
+        let fits = |said: &Option<String>, wanted: &str| said.as_deref().is_none_or(|said| said == wanted);
+        fits(&self.branch, head) && fits(&self.into_branch, base) && fits(&self.state, "open")
+    }
+}
+
+/// The items of a list. One that cannot be read is one of which nothing is known.
+fn items<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    let items = Option::<Vec<Value>>::deserialize(deserializer)?.unwrap_or_default();
+    Ok(items.into_iter().map(|item| serde_json::from_value(item).unwrap_or_default()).collect())
+}
+
+/// Whether a refusal is about a person's approval. Neither its status nor its words are documented.
+pub fn is_about_approval(message: &str) -> bool {
+    let message = message.to_lowercase();
+    message.contains("approved") || message.contains("approval")
 }
 
 fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
@@ -238,5 +307,36 @@ pub mod tests {
         .unwrap();
         assert_eq!(request.stage(), Stage::Validating);
         assert!(request.operations().is_empty());
+    }
+
+    #[test]
+    fn an_item_of_which_nothing_is_known_hides_no_other() {
+        let request = request(
+            "queued",
+            json!({
+                "deploy_operations": [null, {"table_name": "a", "can_drop_data": false}, {"can_drop_data": "no"}],
+                "lint_errors": [{}, {"lint_error": "NO_UNIQUE_KEY"}],
+                "preceding_deployments": [{}, {"deploy_request_number": 3}, {"state": "complete_error"}],
+            }),
+        );
+        let drops: Vec<_> = request.operations().iter().map(|operation| operation.can_drop_data).collect();
+        assert_eq!(drops, [None, Some(false), None]);
+        let deployment = request.deployment.unwrap();
+        assert_eq!(deployment.lint_errors[1].lint_error, "NO_UNIQUE_KEY");
+        let states: Vec<_> =
+            deployment.preceding_deployments.iter().map(|ahead| ahead.state.clone()).collect();
+        assert_eq!(states, [None, None, Some(DeploymentState::CompleteError)]);
+    }
+
+    #[test]
+    fn an_entry_of_the_list_is_taken_for_what_was_asked_where_it_says_nothing() {
+        let fits = |entry: Value| {
+            serde_json::from_value::<ListedRequest>(entry).unwrap().is_open_between("dev", "main")
+        };
+        assert!(fits(json!({"number": 1})));
+        assert!(fits(json!({"number": 1, "branch": "dev", "into_branch": "main", "state": "open"})));
+        assert!(!fits(json!({"number": 1, "branch": "other"})));
+        assert!(!fits(json!({"number": 1, "into_branch": "other"})));
+        assert!(!fits(json!({"number": 1, "state": "closed"})));
     }
 }

@@ -311,6 +311,17 @@ fn open(wanted: &Wanted<'_>, seen: &Seen) -> Check {
     };
     let Database { head_branch, base_branch, .. } = wanted.database;
     let title = Release::notes_title(wanted.application, wanted.environment);
+    if let Some(OpenRequest { request, .. }) = requests.iter().find(|open| open.request.deletes_branch()) {
+        return Check::problem(
+            OPEN,
+            format!(
+                "Deploy request #{} is set to delete {head_branch} when it is complete; the next release switches that \
+                 off.",
+                request.number
+            ),
+            format!("Switch it off on its page, or close it: {}", text::shorten(&request.html_url, 200)),
+        );
+    }
     match requests.iter().find(|open| open.notes.lines().next() != Some(title.as_str())) {
         Some(OpenRequest { request, actor, .. }) => {
             let by = actor.as_ref().map_or("somebody", |actor| actor.display_name.as_str());

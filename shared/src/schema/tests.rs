@@ -1,8 +1,15 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::planetscale::{DeploymentState, request};
-use crate::testing::release;
+use crate::planetscale::{DeploymentState, request as bare_request};
+use crate::testing::{digest, release};
+
+/// A request that adds a column, unless `deployment` says otherwise.
+fn request(state: &str, deployment: Value) -> DeployRequest {
+    let mut body = json!({"deploy_operations": [operation("a", false)]});
+    body.as_object_mut().unwrap().extend(deployment.as_object().unwrap().clone());
+    bare_request(state, body)
+}
 
 fn step(goal: Goal, request: &DeployRequest, waited: u64) -> Step {
     next_step(goal, request, DestructiveChanges::Refuse, waited, &release().deadlines)
@@ -28,7 +35,7 @@ fn every_state_means_one_thing_for_every_goal() {
         ("queued", ["Follow", "Follow", "Wait", "End(RevertRefused)"]),
         ("submitting", ["Follow", "Follow", "Wait", "End(RevertRefused)"]),
         ("in_progress", ["Follow", "Follow", "Wait", "End(RevertRefused)"]),
-        ("pending_cutover", ["Follow", "Follow", "Wait", "End(RevertRefused)"]),
+        ("pending_cutover", ["Follow", "Follow", "AwaitCutover", "End(RevertRefused)"]),
         ("in_progress_vschema", ["Follow", "Follow", "Wait", "End(RevertRefused)"]),
         ("in_progress_cancel", ["Wait", "Wait", "Wait", "End(RevertRefused)"]),
         ("in_progress_cutover", ["Follow", "Follow", "Wait", "End(RevertRefused)"]),
@@ -246,7 +253,7 @@ fn a_request_that_is_not_deployable_is_refused_with_every_reason_there_is() {
             "not enough storage",
         ),
         ("ready", json!({"deployable": false, "deploy_operations": eleven}), "11 tables"),
-        ("ready", json!({"deployable": false}), "gives no reason"),
+        ("error", json!({}), "gives no reason"),
     ] {
         let step = step(Goal::Validation, &request(state, deployment), 0);
         assert_eq!(name(&step), "Refuse(SchemaRefused)");
@@ -284,18 +291,33 @@ fn progress_and_statements_read_like_a_report_whatever_their_size() {
 
 #[test]
 fn a_refused_deploy_is_waited_out_approved_or_final() {
-    let refused = |message: &str, waited| {
-        refused_deploy(message, format!("POST … answered 422: {message}"), false, waited, 100)
-    };
     let validating = "We're currently validating that these changes are safe to deploy. Please try again in a few moments.";
-    assert!(matches!(refused(validating, 0), Ok(Queued::StillValidating { seconds: 5, .. })));
-    assert!(matches!(refused(validating, 100), Ok(Queued::TimedOut { .. })));
     let approval = "Deploy request must be approved before deploying.";
-    assert!(matches!(refused(approval, 0), Ok(Queued::NeedsApproval { .. })));
-    let approved = refused_deploy(approval, approval.into(), true, 0, 100);
-    assert!(matches!(approved, Err(Error::SchemaRefused(_))), "asking for ever is no answer");
-    for last in ["This deploy request is not deployable", "This deploy request cannot be deployed"] {
-        assert!(matches!(refused(last, 0), Err(Error::SchemaRefused(sentence)) if sentence.contains(last)));
+    let not_deployable = "This deploy request is not deployable";
+    // message, approved, needs an approval, waited of 100 s, and what it means.
+    for (message, approved, needs_approval, waited, expected) in [
+        (validating, false, false, 0, "JudgeAgain"),
+        (validating, false, true, 0, "JudgeAgain"),
+        (validating, true, true, 99, "JudgeAgain"),
+        (validating, false, false, 100, "TimedOut"),
+        (approval, false, false, 0, "NeedsApproval"),
+        (approval, false, true, 0, "NeedsApproval"),
+        (approval, true, true, 0, "SchemaRefused"),
+        (not_deployable, false, true, 0, "NeedsApproval"),
+        (not_deployable, false, false, 0, "SchemaRefused"),
+        (not_deployable, true, true, 0, "SchemaRefused"),
+        ("This deploy request cannot be deployed", false, false, 0, "SchemaRefused"),
+    ] {
+        let sentence = format!("POST … answered 422: {message}");
+        let refusal = Refusal { message, sentence: &sentence, approved, needs_approval };
+        let found = match refused_deploy(refusal, waited, 100) {
+            Ok(step) => serde_json::to_value(step).unwrap()["step"].as_str().unwrap().to_owned(),
+            Err(error) => {
+                assert_eq!(error.to_string(), sentence);
+                error.name().to_owned()
+            }
+        };
+        assert_eq!(found, expected, "{message} approved: {approved} needed: {needs_approval}");
     }
 }
 
@@ -324,4 +346,188 @@ fn only_a_request_that_is_not_deployed_is_closed() {
         request.state = "closed".into();
         assert_eq!(closing(&request), Closing::Leave, "{state:?}");
     }
+}
+
+#[test]
+fn what_planetscale_does_not_say_counts_as_harm() {
+    use DestructiveChanges::{AfterContainers, Allow, Refuse};
+    let mut untold = operation("a", false);
+    untold.as_object_mut().unwrap().remove("can_drop_data");
+    let mut unsaid = operation("a", false);
+    unsaid["can_drop_data"] = Value::Null;
+    for (operations, expected) in [
+        (json!([untold]), ["Refuse(SchemaRefused)", "Refuse(SchemaRefused)", "SchemaFirst"]),
+        (json!([unsaid]), ["Refuse(SchemaRefused)", "Refuse(SchemaRefused)", "SchemaFirst"]),
+        (
+            json!([operation("b", false), unsaid]),
+            ["Refuse(SchemaRefused)", "Refuse(SchemaRefused)", "SchemaFirst"],
+        ),
+        (
+            json!([unsaid, operation("d", true)]),
+            ["Refuse(SchemaRefused)", "Refuse(SchemaRefused)", "SchemaFirst"],
+        ),
+        (json!([{}]), ["Refuse(SchemaRefused)", "Refuse(SchemaRefused)", "ContainersFirst"]),
+        (json!([{}, 7]), ["Refuse(SchemaRefused)", "Refuse(SchemaRefused)", "ContainersFirst"]),
+        (json!([]), ["Wait", "Wait", "SchemaFirst"]),
+        (Value::Null, ["Wait", "Wait", "SchemaFirst"]),
+    ] {
+        let request = request("ready", json!({"deploy_operations": operations}));
+        for (policy, expected) in [Refuse, AfterContainers, Allow].into_iter().zip(expected) {
+            let step = next_step(Goal::Validation, &request, policy, 0, &release().deadlines);
+            assert_eq!(name(&step), expected, "{operations} {policy:?}: {step:?}");
+        }
+    }
+    let empty = request("ready", json!({"deploy_operations": []}));
+    assert_eq!(name(&step(Goal::Validation, &empty, release().deadlines.validation)), "Refuse(TimedOut)");
+}
+
+#[test]
+fn a_request_that_is_not_deployable_without_a_reason_is_asked_for() {
+    let request = request("ready", json!({"deployable": false}));
+    assert_eq!(name(&step(Goal::Validation, &request, 0)), "SchemaFirst");
+    let checked = self::request("ready", json!({"deployable": false, "deploy_check_errors": ""}));
+    assert_eq!(name(&step(Goal::Validation, &checked, 0)), "SchemaFirst");
+    assert_eq!(name(&step(Goal::Approval, &request, 0)), "Wait");
+}
+
+#[test]
+fn only_what_may_be_applied_at_this_place_has_clearance() {
+    use DestructiveChanges::{AfterContainers, Allow, Refuse};
+    let given = |operations: &Value, policy, serves| {
+        let request = request("ready", json!({"deploy_operations": operations}));
+        clearance(&request, policy, serves) == Clearance::Given
+    };
+    let (adds, drops) = (json!([operation("a", false)]), json!([operation("d", true)]));
+    let both = json!([operation("a", false), operation("d", true)]);
+    // The change, and the policies and places in which it goes: before the containers, and after them.
+    for (operations, policy, before, after) in [
+        (&adds, Refuse, true, true),
+        (&adds, AfterContainers, true, true),
+        (&adds, Allow, true, true),
+        (&drops, Refuse, false, false),
+        (&drops, AfterContainers, false, true),
+        (&drops, Allow, false, true),
+        (&both, Refuse, false, false),
+        (&both, AfterContainers, false, false),
+        (&both, Allow, true, true),
+        (&json!([]), Refuse, false, false),
+        (&json!([null]), AfterContainers, false, false),
+    ] {
+        assert_eq!(given(operations, policy, false), before, "{operations} {policy:?} before");
+        assert_eq!(given(operations, policy, true), after, "{operations} {policy:?} after");
+    }
+}
+
+#[test]
+fn the_last_judgement_never_contradicts_the_first() {
+    // Else a release would go to and fro between the two.
+    use DestructiveChanges::{AfterContainers, Allow, Refuse};
+    let kinds = [operation("a", false), operation("d", true), json!({}), json!({"can_drop_data": true})];
+    for first in &kinds {
+        for second in kinds.iter().map(Some).chain([None]) {
+            let operations: Vec<_> = [Some(first), second].into_iter().flatten().collect();
+            let request = request("ready", json!({"deploy_operations": operations}));
+            for policy in [Refuse, AfterContainers, Allow] {
+                let step = next_step(Goal::Validation, &request, policy, 0, &release().deadlines);
+                let goes = |serves| clearance(&request, policy, serves) == Clearance::Given;
+                assert_eq!(
+                    goes(false),
+                    matches!(step, Step::SchemaFirst { .. }),
+                    "{operations:?} {policy:?}"
+                );
+                let after = matches!(step, Step::SchemaFirst { .. } | Step::ContainersFirst { .. });
+                assert_eq!(goes(true), after, "{operations:?} {policy:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_slipped_through_is_told_by_where_it_is() {
+    for state in DeploymentState::KNOWN {
+        let error = taken_out(&request(state.as_str(), json!({})), "It drops `a`.");
+        let applied = is_on_its_way(state.stage());
+        assert_eq!(error.name(), if applied { "Unexpected" } else { "SchemaRefused" }, "{state:?}");
+        assert!(error.to_string().contains("It drops `a`."), "{error}");
+    }
+}
+
+#[test]
+fn what_a_person_has_to_do_is_looked_at_every_five_minutes() {
+    let day = 86_400;
+    for (goal, request) in [
+        (Goal::Approval, request("ready", json!({}))),
+        (Goal::Schema, request("pending_cutover", json!({"auto_cutover": false}))),
+        (Goal::Schema, request("pending_cutover", json!({}))),
+    ] {
+        match step(goal, &request, day) {
+            Step::Wait { seconds, .. } if goal == Goal::Approval => assert_eq!(seconds, 300),
+            Step::AwaitCutover { seconds, .. } if goal == Goal::Schema => assert_eq!(seconds, 300),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_gate_that_opens_by_itself_waits_for_nobody() {
+    let told = |deployment| format!("{:?}", step(Goal::Schema, &request("pending_cutover", deployment), 0));
+    assert!(told(json!({"auto_cutover": false})).contains("a person has to apply"));
+    assert!(told(json!({})).contains("a person has to apply"));
+    assert!(told(json!({"auto_cutover": true})).starts_with("Wait"));
+}
+
+#[test]
+fn a_newer_push_overtakes_a_release_that_waits_and_has_changed_nothing() {
+    let image = release().image;
+    let waits = || step(Goal::Validation, &request("pending", json!({})), 0);
+    let goes = || step(Goal::Validation, &request("ready", json!({})), 0);
+    let newer = digest('b');
+    assert_eq!(name(&unless_overtaken(waits(), &image, Some(&image.digest))), "Wait");
+    assert_eq!(name(&unless_overtaken(waits(), &image, None)), "Wait", "a deleted tag is no newer push");
+    assert_eq!(name(&unless_overtaken(waits(), &image, Some(&newer))), "Refuse(Superseded)");
+    assert_eq!(name(&unless_overtaken(goes(), &image, Some(&newer))), "SchemaFirst");
+}
+
+#[test]
+fn what_holds_the_queue_is_named_with_the_way_out() {
+    let queued = |ahead: Value| format!("{:?}", step(Goal::Schema, &request("queued", ahead), 0));
+    let behind = |state: &str| {
+        queued(json!({"preceding_deployments": [{}, {"state": state, "deploy_request_number": 3}]}))
+    };
+    for words in ["behind the revert window of deploy request #3", "skip-revert"] {
+        assert!(behind("complete_pending_revert").contains(words), "{words}");
+    }
+    assert!(behind("pending_cutover").contains("deploy request #3, which waits for a person"));
+    assert!(behind("in_progress").contains("behind 2 others"));
+    assert!(behind("complete_error").contains("a pscale made after August 2026"));
+    let locked = json!({"table_locked": true, "locked_table_name": "hotels"});
+    let locked = format!("{:?}", step(Goal::Schema, &request("in_progress_cutover", locked), 0));
+    for words in ["a lock on hotels", "force-cutover"] {
+        assert!(locked.contains(words), "{locked}");
+    }
+}
+
+#[test]
+fn a_drop_from_a_table_that_is_in_use_says_so() {
+    let mut drops = operation("d", true);
+    drops["table_recently_used"] = true.into();
+    let step = step(Goal::Validation, &request("ready", json!({"deploy_operations": [drops]})), 0);
+    assert!(format!("{step:?}").contains("saw queries of d lately"), "{step:?}");
+}
+
+#[test]
+fn a_release_is_good_only_if_its_change_stays() {
+    for state in DeploymentState::KNOWN {
+        let (schema, _) = stays(&request(state.as_str(), json!({}))).unwrap();
+        let expected = match state.as_str() {
+            "complete_pending_revert" => SchemaChange::Revertible,
+            "in_progress_revert"
+            | "in_progress_revert_vschema"
+            | "complete_revert"
+            | "complete_revert_error" => SchemaChange::Reverted,
+            _ => SchemaChange::Permanent,
+        };
+        assert_eq!(schema, expected, "{state:?}");
+    }
+    assert!(matches!(stays(&request("in_progress_wormhole", json!({}))), Err(Error::Retryable(_))));
 }

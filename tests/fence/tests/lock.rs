@@ -161,7 +161,7 @@ const CHANGES: [&str; 6] = [
 
 async fn call(function: &str, services: &Services, redrives: u64) -> Result<Value, Error> {
     let writer = services.writer();
-    let numbered = || input(redrives, json!({"number": 7, "waited": 0}));
+    let numbered = || input(redrives, json!({"number": 7, "serves": false, "waited": 0}));
     match function {
         "close-deploy-request" => {
             answer(close_deploy_request::handler::handle(&writer, parse(numbered())).await)

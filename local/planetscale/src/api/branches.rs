@@ -33,7 +33,7 @@ pub async fn list(
     let mut world = app.world();
     let (database, cx) = caller.database(&mut world, &organization, &database, &READ)?;
     let bodies = database.branches.iter().map(|branch| body(database, branch, &cx, &caller.origin)).collect();
-    Ok(Json(paging.page(bodies, Totals::Absent, &caller)))
+    Ok(Json(paging.page(bodies, Totals::Shown, &caller)))
 }
 
 pub async fn show(

@@ -60,7 +60,7 @@ pub async fn list(
         let (database, cx) = world.database(&organization, name)?;
         bodies.push(body(database, &cx, &caller.origin)?);
     }
-    Ok(Json(paging.page(bodies, Totals::Absent, &caller)))
+    Ok(Json(paging.page(bodies, Totals::Shown, &caller)))
 }
 
 pub async fn show(

@@ -52,8 +52,14 @@ impl Caller {
         database: &str,
         one_of: &[&str],
     ) -> Result<(&'w mut Database, Context<'w>), ApiError> {
-        if self.token.organization != organization || !self.token.may(database, one_of) {
+        if self.token.organization != organization {
             return Err(ApiError::not_found());
+        }
+        if !self.token.may(database, one_of) {
+            return Err(match world.settings.statuses.missing_permission {
+                404 => ApiError::not_found(),
+                status => ApiError::new(status, "You don't have permission to do that"),
+            });
         }
         world.database(organization, database)
     }

@@ -8,7 +8,7 @@ use crate::database::{Context, Database, RevertOutcome, new_id};
 use crate::error::ApiError;
 use crate::journal::Change;
 use crate::schema::Schema;
-use crate::settings::{CancelQueued, Reaction, SecondOpenRequest, UnblockedState};
+use crate::settings::{CancelQueued, LeftOut, Reaction, SecondOpenRequest, UnblockedState};
 use crate::token::Actor;
 
 use DeploymentState as State;
@@ -22,8 +22,8 @@ pub struct NewDeployRequest {
     pub notes: Option<String>,
     /// As in the last request, if it is left out (PlanetScale's documentation).
     pub auto_cutover: Option<bool>,
-    #[serde(default)]
-    pub auto_delete_branch: bool,
+    /// Whether it is as in the last request, if it is left out, is not known.
+    pub auto_delete_branch: Option<bool>,
 }
 
 /// The body of a review.
@@ -77,6 +77,11 @@ impl Database {
         let last = self.deploy_requests.last();
         let number = last.map_or(1, |last| last.number + 1);
         let auto_cutover = new.auto_cutover.or(last.map(|last| last.auto_cutover)).unwrap_or(true);
+        let before = match cx.settings.auto_delete_branch_left_out {
+            LeftOut::AsBefore => last.is_some_and(|last| last.auto_delete_branch),
+            LeftOut::No => false,
+        };
+        let auto_delete_branch = new.auto_delete_branch.unwrap_or(before);
         self.deploy_requests.push(DeployRequest {
             id: new_id(),
             deployment_id: new_id(),
@@ -88,7 +93,7 @@ impl Database {
             into_branch,
             notes: new.notes,
             auto_cutover,
-            auto_delete_branch: new.auto_delete_branch,
+            auto_delete_branch,
             instant_ddl: false,
             strategy: Strategy::Serial,
             is_closed: false,
@@ -164,8 +169,7 @@ impl Database {
             return Err(still_validating());
         }
         if self.require_approval_for_deploy && !request.is_approved() {
-            let message = "Deploy request must be approved before deploying.";
-            return Err(ApiError::new(statuses.approval_required, message));
+            return Err(ApiError::new(statuses.approval_required, &*cx.settings.approval_refusal));
         }
         let same_branch = |other: &&DeployRequest| other.branch == request.branch && other.is_in_queue();
         if let (Some(first), SecondOpenRequest::RefuseDeploy) =

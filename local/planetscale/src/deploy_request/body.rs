@@ -9,7 +9,7 @@ use super::{DeployOperation, DeployRequest, DeploymentState, Review, Strategy};
 use crate::clock::Timestamp;
 use crate::database::Database;
 use crate::schema::{Lint, Operation, highlight};
-use crate::settings::Settings;
+use crate::settings::{GatedDeployment, Settings};
 
 use DeploymentState as State;
 
@@ -76,8 +76,8 @@ impl View<'_> {
             "cutover_expiring": false,
             "deploy_check_errors": self.check_errors(request),
             "force_cutover_requested_at": request.times.force_cutover,
-            "deployable": request.verdict.deployable,
-            "preceding_deployments": preceding.iter().map(|other| self.queue_entry(other)).collect::<Vec<_>>(),
+            "deployable": self.is_deployable(request),
+            "preceding_deployments": preceding.iter().map(|other| self.preceding_entry(other)).collect::<Vec<_>>(),
             "deploy_operations": operations.iter().map(|o| self.operation(request, o)).collect::<Vec<_>>(),
             "deploy_operation_summaries": operations.iter().map(|o| self.summary(request, o)).collect::<Vec<_>>(),
             "lint_errors": request.verdict.lints.iter().map(|lint| lint_body(lint, &self.database.name)).collect::<Vec<_>>(),
@@ -103,10 +103,23 @@ impl View<'_> {
         body
     }
 
+    fn is_deployable(&self, request: &DeployRequest) -> bool {
+        let waits = self.database.require_approval_for_deploy
+            && request.state.is_before_queue()
+            && !request.is_approved();
+        request.verdict.deployable && (!waits || self.settings.unapproved_is_deployable)
+    }
+
+    fn preceding_entry(&self, request: &DeployRequest) -> Value {
+        if self.settings.bare_preceding_deployments { json!({}) } else { self.queue_entry(request) }
+    }
+
     /// The part of a deployment that deployments behind it in the queue show.
     fn queue_entry(&self, request: &DeployRequest) -> Value {
-        // A gated request shows in its deployment that the migration is in progress (seen in webhook samples).
-        let state = if request.state == State::PendingCutover { State::InProgress } else { request.state };
+        let state = match (request.state, self.settings.gated_deployment) {
+            (State::PendingCutover, GatedDeployment::InProgress) => State::InProgress,
+            (state, _) => state,
+        };
         let times = &request.times;
         json!({
             "id": request.deployment_id,

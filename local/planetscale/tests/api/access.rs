@@ -88,3 +88,14 @@ async fn the_permission_for_undocumented_endpoints_is_a_setting() {
     lab.settings(json!({"undocumented_access": "read_deploy_request"})).await;
     assert_eq!(queue().await, 404);
 }
+
+#[tokio::test]
+async fn a_missing_permission_may_also_be_forbidden() {
+    let lab = Lab::start().await;
+    put_token(&lab, "reader", json!({"permissions": ["read_deploy_request"]})).await;
+    lab.settings(json!({"statuses": {"missing_permission": 403}})).await;
+    let number = lab.create("dev", json!({})).await;
+    let path = format!("/deploy-requests/{number}/deploy");
+    assert_eq!(lab.call_as("reader:x", Method::POST, &path, None).await.status, 403);
+    assert_eq!(lab.call_as("reader:x", Method::GET, "/deploy-requests/99", None).await.status, 404);
+}

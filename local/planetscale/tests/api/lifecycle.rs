@@ -76,14 +76,14 @@ async fn progress_and_remaining_time_move_while_the_migration_runs() {
 }
 
 #[tokio::test]
-async fn a_gated_request_waits_for_its_cutover_and_shows_two_states() {
+async fn a_gated_request_waits_for_its_cutover() {
     let lab = Lab::start().await;
     lab.sql("dev", ADD_COLUMN).await;
     let number = lab.create("dev", json!({"auto_cutover": false})).await;
     lab.pass(1).await;
     lab.post(&format!("/deploy-requests/{number}/deploy")).await;
     lab.pass(8).await;
-    lab.assert_states(number, "open", "pending_cutover", "in_progress").await;
+    lab.assert_states(number, "open", "pending_cutover", "pending_cutover").await;
     let gated = lab.request(number).await;
     assert_eq!(gated.body["deployment"]["auto_cutover"], false);
     assert!(gated.body["deployment"]["ready_to_cutover_at"].is_string());
@@ -110,7 +110,7 @@ async fn a_gate_can_be_opened_by_turning_auto_apply_on() {
     let number = lab.deployed(ADD_COLUMN).await;
     lab.act(number, "gate").await;
     lab.pass(8).await;
-    lab.assert_states(number, "open", "pending_cutover", "in_progress").await;
+    lab.assert_states(number, "open", "pending_cutover", "pending_cutover").await;
     let path = format!("/deploy-requests/{number}/auto-apply");
     lab.call_as(TOKEN, Method::PUT, &path, Some(json!({"enable": true}))).await;
     lab.pass(1).await;
@@ -293,4 +293,40 @@ async fn a_request_is_deployed_once_however_often_that_is_asked_at_once() {
     assert_eq!(statuses, [200, 422, 422, 422]);
     lab.pass(8).await;
     assert_eq!(lab.schema_changes("main").await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_not_known_of_approvals_gates_and_branches_is_a_setting() {
+    let lab = Lab::start().await;
+    lab.in_database(Method::PUT, "", json!({"require_approval_for_deploy": true})).await;
+    let number = lab.ready(ADD_COLUMN).await;
+    let deployable = async || lab.request(number).await.body["deployment"]["deployable"].clone();
+    assert_eq!(deployable().await, false);
+    lab.settings(json!({"unapproved_is_deployable": true, "approval_refusal": "No.", "statuses": {"approval_required": 422}}))
+        .await;
+    assert_eq!(deployable().await, true);
+    let refused = lab.post(&format!("/deploy-requests/{number}/deploy")).await;
+    assert_eq!((refused.status, refused.text("/message")), (422, "No."));
+    lab.settings(json!({"unapproved_is_deployable": false})).await;
+    lab.act(number, "approve").await;
+    assert_eq!(deployable().await, true);
+
+    lab.act(number, "gate").await;
+    assert_eq!(lab.post(&format!("/deploy-requests/{number}/deploy")).await.status, 200);
+    lab.pass(3).await;
+    lab.assert_states(number, "open", "pending_cutover", "pending_cutover").await;
+    lab.settings(json!({"gated_deployment": "in_progress"})).await;
+    lab.assert_states(number, "open", "pending_cutover", "in_progress").await;
+
+    let deletes = async |lab: &Lab, more| {
+        let number = lab.create("dev", more).await;
+        let body = lab.request(number).await.body;
+        body["deployment"]["auto_delete_branch"].clone()
+    };
+    assert_eq!(deletes(&lab, json!({"auto_delete_branch": true})).await, true);
+    assert_eq!(deletes(&lab, json!({})).await, true);
+    assert_eq!(deletes(&lab, json!({"auto_delete_branch": false})).await, false);
+    assert_eq!(deletes(&lab, json!({"auto_delete_branch": true})).await, true);
+    lab.settings(json!({"auto_delete_branch_left_out": "no"})).await;
+    assert_eq!(deletes(&lab, json!({})).await, false);
 }

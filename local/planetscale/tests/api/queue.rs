@@ -50,7 +50,7 @@ async fn a_gated_request_holds_the_queue() {
     let (first, second) = two(&lab).await;
     lab.act(first, "gate").await;
     lab.pass(20).await;
-    lab.assert_states(first, "open", "pending_cutover", "in_progress").await;
+    lab.assert_states(first, "open", "pending_cutover", "pending_cutover").await;
     lab.assert_states(second, "open", "queued", "queued").await;
 }
 
@@ -108,7 +108,7 @@ async fn the_parallel_lane_does_not_wait_for_the_serial_one() {
     lab.call_as(TOKEN, Method::POST, &path, Some(json!({"strategy": "parallel"}))).await;
     lab.pass(4).await;
     lab.assert_states(parallel, "open", "complete_pending_revert", "complete_pending_revert").await;
-    lab.assert_states(serial, "open", "pending_cutover", "in_progress").await;
+    lab.assert_states(serial, "open", "pending_cutover", "pending_cutover").await;
 }
 
 #[tokio::test]

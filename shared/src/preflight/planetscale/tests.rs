@@ -176,6 +176,11 @@ fn an_open_request_is_a_problem_unless_it_is_our_own() {
             "#7 from dev into main, made by Ada, is open (ready): the first release adopts it",
         ),
         (json!({"actor": null}), Problem, "made by somebody"),
+        (
+            json!({"notes": "Release of bookings-api into prod", "deployment": {"state": "ready", "auto_delete_branch": true}}),
+            Problem,
+            "is set to delete dev when it is complete; the next release switches that off",
+        ),
         (notes("Release of bookings-api into qa\n"), Problem, "made by Ada"),
         (notes("Release of bookings-api into prod\n\nCommit: x"), Fine, "Only our own: #7"),
         (

@@ -1,0 +1,62 @@
+//! A look at the deploy request.
+
+use serde_json::json;
+
+use crate::world::{ADD, DIGEST, NEWER, World};
+
+#[tokio::test]
+async fn a_newer_push_overtakes_a_release_that_waits_and_has_changed_nothing() {
+    let world = World::start().await;
+    world.control().sql(ADD).await;
+    let number = world.control().open(json!({})).await;
+    let look = async |more: serde_json::Value| {
+        let mut place = json!({"number": number});
+        place.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        world.get("refuse", place).await.unwrap()
+    };
+    assert_eq!(look(json!({})).await["step"], "Wait");
+    assert_eq!(world.asked(), ["GetSecretValue", "DescribeImages"]);
+    world.tag(None);
+    assert_eq!(look(json!({})).await["step"], "Wait", "the next look asks ECR again");
+    world.tag(Some(NEWER));
+    for goal in ["Validation", "Approval"] {
+        let overtaken = look(json!({"goal": goal})).await;
+        assert_eq!((&overtaken["step"], &overtaken["outcome"]), (&json!("Refuse"), &json!("Superseded")));
+    }
+    world.asked();
+    assert_eq!(look(json!({"serves": true})).await["step"], "Wait", "its containers serve already");
+    assert_eq!(look(json!({"goal": "Schema"})).await["step"], "Wait", "its change is on its way");
+    assert_eq!(world.asked(), ["GetSecretValue"; 2]);
+    world.tag(Some(DIGEST));
+    assert_eq!(look(json!({})).await["step"], "Wait");
+}
+
+#[tokio::test]
+async fn a_gate_is_seen_whatever_its_deployment_shows() {
+    for shown in ["pending_cutover", "in_progress"] {
+        let world = World::start().await;
+        world.control().settings(json!({"gated_deployment": shown})).await;
+        let number = world.ready(ADD).await;
+        world.control().act(number, "gate").await;
+        world.control().act(number, "deploy").await;
+        world.control().pass(4).await;
+        let look =
+            world.get("refuse", json!({"number": number, "goal": "Schema", "waited": 90_000})).await.unwrap();
+        assert!(look["because"].as_str().unwrap().contains("a person has to apply"), "{shown}: {look}");
+        assert_eq!(look["seconds"], 300);
+    }
+}
+
+#[tokio::test]
+async fn a_queue_is_followed_whatever_its_entries_say() {
+    for (bare, words) in [(false, "behind the revert window of deploy request #1"), (true, "behind 1 others")]
+    {
+        let world = World::start().await;
+        world.control().settings(json!({"bare_preceding_deployments": bare})).await;
+        world.applied(ADD).await;
+        let number = world.ready("ALTER TABLE hotels ADD town INT").await;
+        assert_eq!(world.deploy("refuse", json!({"number": number})).await.unwrap()["step"], "Queued");
+        let look = world.get("refuse", json!({"number": number, "goal": "Schema"})).await.unwrap();
+        assert!(look["because"].as_str().unwrap().contains(words), "{look}");
+    }
+}
