@@ -4,6 +4,7 @@ pub mod clock;
 pub mod config;
 pub mod containers;
 mod error;
+pub mod estimate;
 pub mod image;
 pub mod lambda;
 pub mod lock;

@@ -1,4 +1,5 @@
 use serde::{Deserialize, Serialize};
+use shared::estimate::{Estimate, until_it_should_be_over};
 use shared::planetscale::{Connection, DeployRequestNumber, database};
 use shared::release::Release;
 use shared::schema::{DeployRequestReport, Goal, Step, next_step, unless_overtaken};
@@ -28,6 +29,9 @@ pub struct Input {
     serves: bool,
     /// Seconds waited for the goal.
     waited: u64,
+    /// What the look before this one said of a running migration.
+    #[serde(default)]
+    estimate: Option<Estimate>,
 }
 
 #[derive(Debug, Serialize)]
@@ -35,11 +39,13 @@ pub struct Input {
 pub struct Output {
     #[serde(flatten)]
     step: Step,
+    /// For the next look.
+    estimate: Option<Estimate>,
     deploy_request: DeployRequestReport,
 }
 
 pub async fn handle(context: &Context, input: Input) -> Result<Output, Error> {
-    let Input { release, number, goal, serves, waited } = input;
+    let Input { release, number, goal, serves, waited, estimate: before } = input;
     let token = context.connection.token().await?;
     let requests = context.connection.planetscale().deploy_requests(database(&release)?, &token);
     let request = requests.get(number).await?;
@@ -56,5 +62,7 @@ pub async fn handle(context: &Context, input: Input) -> Result<Output, Error> {
             Err(error) => return Err(error),
         }
     }
-    Ok(Output { step, deploy_request: (&request).into() })
+    let now = Estimate::of(&request, waited);
+    let step = until_it_should_be_over(step, release.deadlines.schema, before.as_ref(), now.as_ref());
+    Ok(Output { step, estimate: now, deploy_request: (&request).into() })
 }
