@@ -8,8 +8,8 @@ export PYTHONPATH := $(CURDIR)/local:$(CURDIR)/tests
 export PYTHONDONTWRITEBYTECODE := 1
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help setup demo test unit releases releases-roles releases-states releases-waits releases-others chaos fuzz-order bench picture lint \
-	emulators for-demo for-test for-lint for-bench
+.PHONY: help setup demo test unit releases releases-roles releases-states releases-waits releases-others chaos fuzz-order bench picture \
+	lint package emulators for-demo for-test for-lint for-package for-bench
 
 help: ## Say what there is to make.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,9 +23,12 @@ setup: ## Install what the full story needs, with this machine's package manager
 	@$(PYTHON) local/setup setup
 	@$(TOOLS)/python -m cloud.machine --install
 
+package: for-package ## Build what `sam deploy` installs without Rust, into dist/. ARCHITECTURE=arm64 for that one only.
+	@$(TOOLS)/python -m cloud.package $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE))
+
 test: lint unit releases ## Run every check and every test.
 
-lint: for-lint ## Check format, lints, template, pins and dependencies.
+lint: for-lint ## Check format, lints, template, workflows, pins and dependencies.
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --features shared/planetscale -- -D warnings
 	cargo fmt --manifest-path $(EXAMPLE) --check
@@ -33,6 +36,7 @@ lint: for-lint ## Check format, lints, template, pins and dependencies.
 	AWS_DEFAULT_REGION=us-east-1 $(TOOLS)/sam validate --lint
 	$(TOOLS)/cfn-lint --region us-east-1 --template template.yaml
 	.local/checkov/bin/checkov --config-file .checkov.yaml
+	.local/workflows/bin/zizmor --offline --persona pedantic --quiet .github
 	$(TOOLS)/python local/pins.py
 
 unit: for-test ## Run the tests of the decisions, of the two emulators and of the example.
@@ -85,5 +89,5 @@ emulators:
 	@$(PYTHON) local/progress.py 'Compiling the functions and the emulators' cargo build --workspace --exclude simulation --bins
 
 # What a target needs under .local/, and no more.
-for-demo for-test for-lint for-bench:
+for-demo for-test for-lint for-package for-bench:
 	@$(PYTHON) local/setup $(@:for-%=%)

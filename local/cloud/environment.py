@@ -34,7 +34,7 @@ class Environment:
         client = self.aws.client("cloudformation")
         client.delete_stack(StackName=self.stack_name)
         waiter = client.get_waiter("stack_delete_complete")
-        waiter.wait(StackName=self.stack_name, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
+        waiter.wait(StackName=self.stack_name, WaiterConfig={"Delay": 1, "MaxAttempts": 600})
 
     # Executions
 
@@ -44,7 +44,7 @@ class Environment:
         pages = client.get_paginator("list_executions").paginate(stateMachineArn=self.outputs["StateMachineArn"])
         return [execution for page in pages for execution in page["executions"]]
 
-    def wait_for_execution(self, arn: str | None = None, *, within_seconds: float = 60) -> dict[str, Any]:
+    def wait_for_execution(self, arn: str | None = None, *, within_seconds: float = 300) -> dict[str, Any]:
         """The execution once it has ended, as DescribeExecution says.
 
         Without an `arn` it is the newest, which may have yet to start.

@@ -194,7 +194,7 @@ class _Registry:
             headers["Content-Type"] = media_type
         request = urllib.request.Request(url, body, headers, method=method)
         try:
-            with _opener.open(request, timeout=30) as response:
+            with _opener.open(request, timeout=300) as response:
                 return response.headers.get("Location", "")
         except urllib.error.HTTPError as error:
             raise PushRefused(url, error.code, error.read().decode(errors="replace")) from None

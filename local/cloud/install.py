@@ -90,7 +90,7 @@ def build(logs: Path, *, project: Path = REPOSITORY, show: Show = print) -> None
     stamp = directory.parent / "sources.sha256"
     with (directory.parent / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        wanted = _fingerprint(project)
+        wanted = fingerprint(project)
         if stamp.is_file() and stamp.read_text() == wanted:
             return
         stamp.unlink(missing_ok=True)
@@ -133,11 +133,12 @@ def build_directory(project: Path = REPOSITORY) -> Path:
     return LOCAL / "build" / f"{project.name}-{name}" / "build"
 
 
-def _fingerprint(project: Path) -> str:
-    fingerprint = hashlib.sha256()
+def fingerprint(project: Path) -> str:
+    """What `build` reads, in one number."""
+    digest = hashlib.sha256()
     for path in _files(project):
-        fingerprint.update(str(path.relative_to(project)).encode() + b"\0" + path.read_bytes())
-    return fingerprint.hexdigest()
+        digest.update(str(path.relative_to(project)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
 
 
 def _files(project: Path) -> Iterator[Path]:

@@ -49,7 +49,7 @@ class JsonApi:
             self.base_url + path, data, {"content-type": "application/json"}, method=method
         )
         try:
-            with _opener.open(request, timeout=30) as response:
+            with _opener.open(request, timeout=300) as response:
                 answer = response.read()
         except urllib.error.HTTPError as error:
             text = error.read().decode(errors="replace")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ import boto3
 from botocore.config import Config
 
 from cloud.json_http import JsonApi
+from cloud.ports import Port
 from cloud.processes import Process
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ class LocalAws:
     ) -> None:
         self.account = account
         self.region = region
-        self.endpoint_url = f"http://127.0.0.1:{_free_port()}"
+        self._port = Port()
+        self.endpoint_url = f"http://127.0.0.1:{self._port.number}"
         self.planetscale_url = ""
         self.lightsail_url = ""
         self.logs = new_run_folder()
@@ -95,6 +96,7 @@ class LocalAws:
         for process in reversed(self._processes):
             process.stop()
         self._processes.clear()
+        self._port.close()
         shutil.rmtree(self.logs / "tmp", ignore_errors=True)
 
     @property
@@ -204,7 +206,7 @@ class LocalAws:
             "TMPDIR": str(temporary),
         }
         process = self._start("ministack", [python, "-m", "additions"], environment)
-        process.wait_until(lambda: self.control.is_up("/_ministack/health"), "answer", within_seconds=60)
+        process.wait_until(lambda: self.control.is_up("/_ministack/health"), "answer", within_seconds=300)
 
     def _start(self, name: str, command: Sequence[str | Path], environment: Mapping[str, str]) -> Process:
         process = Process(name, command, self.logs / f"{name}.log", environment)
@@ -247,12 +249,6 @@ def target_directory() -> Path:
 def _plain_environment() -> dict[str, str]:
     kept = ("PATH", "HOME", "LANG", "LC_ALL", "RUST_LOG", "TZ")
     return {name: os.environ[name] for name in kept if name in os.environ}
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def new_run_folder() -> Path:

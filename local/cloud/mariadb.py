@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cloud.local_aws import new_run_folder
+from cloud.ports import Port
 from cloud.processes import Process
 
 URL_VARIABLE = "PLANETSCALE_EMULATOR_DATABASE_SERVER"
@@ -43,7 +44,8 @@ class MariaDb:
     """
 
     def __init__(self) -> None:
-        self.port = 0
+        self._port = Port()
+        self.port = self._port.number
         self._password = secrets.token_hex(16)
         self._process: Process | None = None
         self._data: Path | None = None
@@ -68,6 +70,7 @@ class MariaDb:
         if self._process:
             self._process.stop()
             self._process = None
+        self._port.close()
         if self._data:
             shutil.rmtree(self._data, ignore_errors=True)
 
@@ -98,14 +101,13 @@ class MariaDb:
             f"CREATE USER 'administrator'@'127.0.0.1' IDENTIFIED BY '{self._password}';\n"
             "GRANT ALL PRIVILEGES ON *.* TO 'administrator'@'127.0.0.1' WITH GRANT OPTION;\n"
         )
-        self.port = _free_port()
         command = [
             *(server, "--no-defaults", f"--datadir={data}", f"--port={self.port}", f"--init-file={first}"),
             # Relative to the data, because a socket's path must be short.
             *("--socket=socket", f"--pid-file={data / 'pid'}", f"--tmpdir={data}", *_SETTINGS, *user),
         ]
         self._process = Process("mariadb", command, folder / "mariadb.log", environment)
-        self._process.wait_until(self._answers, "answer", within_seconds=120)
+        self._process.wait_until(self._answers, "answer", within_seconds=300)
         first.unlink()
 
     def _answers(self) -> bool:
@@ -164,12 +166,6 @@ def main() -> int:
         what = "error" if is_error else "SKIPPED"
         print(f"\n{'*' * 20}\n{what}: {' '.join(command)}\n{missing}\n{'*' * 20}\n", file=sys.stderr)
         return 1 if is_error else 0
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ class Process:
         if self._guard.returncode != 0:
             raise self._failure(f"ended with code {self._guard.returncode}")
 
-    def address(self, within_seconds: float = 20) -> str:
+    def address(self, within_seconds: float = 300) -> str:
         """The `host:port` that the command prints when it listens."""
         found: list[str] = []
 

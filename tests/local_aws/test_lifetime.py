@@ -35,7 +35,7 @@ def test_ministack_ends_with_its_starter(number):
     assert answers(url)
 
     starter.send_signal(number)
-    starter.communicate(timeout=60)
+    starter.communicate(timeout=300)
 
     wait_for(lambda: not answers(url))
 

@@ -78,7 +78,7 @@ def test_mariadb_ends_with_its_starter(database, number):
     assert listens(port)
 
     starter.send_signal(number)
-    starter.communicate(timeout=60)
+    starter.communicate(timeout=300)
 
     wait_for(lambda: not listens(port))
 

@@ -9,7 +9,7 @@ TOY = Path(__file__).with_name("toy")
 _received = {}
 
 
-def wait_for(look, within_seconds=20):
+def wait_for(look, within_seconds=300):
     """The first answer of `look` that is not empty."""
     deadline = time.monotonic() + within_seconds
     while not (found := look()):

@@ -115,12 +115,12 @@ class Stage:
         short = digest.removeprefix("sha256:")[:12]
         return [execution for execution in environment.executions() if short in execution["name"]]
 
-    def ended(self, environment: Environment, digest: str, within_seconds: float = 90) -> Ended:
+    def ended(self, environment: Environment, digest: str, within_seconds: float = 300) -> Ended:
         """The release of this digest, once it has ended."""
         found = self.until(lambda: self.executions_of(environment, digest), "an execution", within_seconds)
         return self.execution_ended(environment, found[0]["executionArn"], within_seconds)
 
-    def execution_ended(self, environment: Environment, arn: str, within_seconds: float = 90) -> Ended:
+    def execution_ended(self, environment: Environment, arn: str, within_seconds: float = 300) -> Ended:
         """The release that this execution runs, once it has ended."""
         execution = environment.wait_for_execution(arn, within_seconds=within_seconds)
         return Ended(
@@ -172,7 +172,7 @@ class Stage:
             if isinstance(note["message"], str) and ended.arn in note["message"]
         ]
 
-    def until(self, found: Callable[[], Any], what: str, within_seconds: float = 60) -> Any:
+    def until(self, found: Callable[[], Any], what: str, within_seconds: float = 300) -> Any:
         """What `found` returns, as soon as it is something."""
         deadline = time.monotonic() + within_seconds
         while time.monotonic() < deadline:

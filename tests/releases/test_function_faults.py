@@ -98,7 +98,7 @@ def test_a_function_that_never_works_ends_the_release_in_a_named_outcome(stage: 
     digest = stage.push("prod")
     with stage.waits(0.002):
         arn = stage.until(lambda: stage.executions_of(stage.prod, digest), "execution")[0]["executionArn"]
-        execution = stage.prod.wait_for_execution(arn, within_seconds=90)
+        execution = stage.prod.wait_for_execution(arn, within_seconds=300)
     assert stage.prod.end_state(arn) == expected
     assert stage.pending_function_faults() == []
     if function == "finish-release":

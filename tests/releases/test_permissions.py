@@ -118,7 +118,7 @@ def test_a_release_without_a_permission_names_it(stage: Stage, missing: Missing)
     ):
         digest = stage.push("prod")
         execution = stage.until(lambda: stage.executions_of(stage.prod, digest), "an execution")[0]
-        ended = stage.prod.wait_for_execution(execution["executionArn"], within_seconds=120)
+        ended = stage.prod.wait_for_execution(execution["executionArn"], within_seconds=300)
 
     arn = ended["executionArn"]
     assert stage.prod.end_state(arn) == missing.outcome
@@ -147,7 +147,7 @@ def test_a_redriven_release_that_cannot_take_its_lock_again_names_it(stage: Stag
     arn = stop_at(stage, REDRIVEN[role])
     with roles.without(stage.prod, role, "dynamodb:PutItem"), stage.waits(0.005):
         stage.redrive(arn)
-        stage.prod.wait_for_execution(arn, within_seconds=120)
+        stage.prod.wait_for_execution(arn, within_seconds=300)
     assert "dynamodb:PutItem" in json.dumps(stage.prod.history(arn), default=str)
 
 

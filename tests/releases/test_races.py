@@ -32,9 +32,9 @@ def test_of_fifty_pushes_in_quick_succession_the_last_wins(stage: Stage) -> None
     stage.aws.deliver_image_events("twice")
     before = len(stage.qa.executions())
     digests = [stage.push("qa") for _ in range(50)]
-    last = stage.ended(stage.qa, digests[-1], within_seconds=180)
+    last = stage.ended(stage.qa, digests[-1], within_seconds=300)
     assert last.outcome == "Released", last.report["whatHappened"]
-    stage.until(lambda: not running(stage), "end of all releases", 120)
+    stage.until(lambda: not running(stage), "end of all releases", 300)
     ended = [stage.ended(stage.qa, digest) for digest in digests]
     assert {release.outcome for release in ended} <= {"Released", "Superseded"}
     assert len(stage.qa.executions()) == before + 50, "each event was delivered twice"
@@ -67,10 +67,10 @@ def test_a_tag_that_is_moved_back_and_forth_ends_where_it_points(stage: Stage) -
     for _ in range(4):
         for _, files in reversed(images):
             push_image(stage.aws, REPOSITORY, ["qa"], files=files)
-    stage.until(lambda: not running(stage), "end of all releases", 120)
+    stage.until(lambda: not running(stage), "end of all releases", 300)
     # Two pushes of the same image within one second are one event: what that loses, the look finds.
     stage.qa.invoke("bookings-api-qa-start-release", LOOK)
-    stage.until(lambda: not running(stage), "end of the look's release", 120)
+    stage.until(lambda: not running(stage), "end of the look's release", 300)
     assert stage.lightsail.active_image("bookings-api-qa").endswith(f":{images[0][0]}")
     assert one_writer_at_a_time(stage)
     assert stage.lock(stage.qa) is None

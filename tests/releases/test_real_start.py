@@ -40,7 +40,7 @@ class RealStage(Stage):
         tags = [secrets.token_hex(20), "qa"]
         files = {"version": version}
         digest = push_image(self.aws, IMAGES, tags, files=files, program=self.program, arguments=arguments, unique=True)
-        return self.ended(self.qa, digest, within_seconds=180)
+        return self.ended(self.qa, digest, within_seconds=300)
 
     def answer(self) -> tuple[int, str]:
         """What the public URL answers."""

@@ -52,7 +52,7 @@ def enable(stage: Stage) -> None:
 def settled(stage: Stage, service: str) -> None:
     """Wait until nothing is under way in a service."""
     states = ("READY", "RUNNING", "DISABLED")
-    stage.until(lambda: stage.lightsail.service(service)["state"] in states, f"end of {service}'s change", 120)
+    stage.until(lambda: stage.lightsail.service(service)["state"] in states, f"end of {service}'s change", 300)
 
 
 @contextmanager
@@ -171,7 +171,7 @@ def test_a_puller_role_that_is_not_active_yet_is_waited_for(stage: Stage) -> Non
     properties = {"Repository": REPOSITORY, "Service": PROD}
     grant = Thread(target=stage.prod.invoke, args=[f"{PROD}-grant-image-pull", properties])
     grant.start()
-    stage.until(lambda: stage.lightsail.calls().get("GetContainerServices", 0) > looks, "look at the role", 120)
+    stage.until(lambda: stage.lightsail.calls().get("GetContainerServices", 0) > looks, "look at the role", 300)
     switch(True)
     grant.join()
     role = stage.lightsail.service(PROD)["privateRegistryAccess"]["ecrImagePullerRole"]["principalArn"]

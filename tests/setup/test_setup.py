@@ -31,7 +31,7 @@ def setup_module_of_the_project():
 def test_make_alone_says_what_there_is() -> None:
     said = subprocess.run(["make", "--no-print-directory"], cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
     names = [line.split()[0] for line in said.splitlines()]
-    assert names[:3] == ["help", "demo", "setup"] and {"test", "lint"} <= set(names)
+    assert names[:3] == ["help", "demo", "setup"] and {"test", "package", "lint"} <= set(names)
 
 
 @pytest.mark.parametrize("program", ["cargo", "cc", "git"])
@@ -58,7 +58,7 @@ def test_every_target_that_needs_something_says_what() -> None:
     for target in module.NEEDS:
         assert f"for-{target}" in targets or f"local/setup {target}" in targets, target
     # What reads the template is not needed to see a release.
-    assert "checkov" not in {*module.NEEDS["demo"], *module.NEEDS["test"]}
+    assert "checkov" not in {*module.NEEDS["demo"], *module.NEEDS["test"], *module.NEEDS["package"]}
 
 
 def test_a_script_with_a_long_or_spaced_path_runs(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ class World:
         while time.monotonic() < deadline:
             started = {execution["executionArn"] for execution in environment.executions()} - before
             for arn in started:
-                environment.wait_for_execution(arn, within_seconds=180)
+                environment.wait_for_execution(arn, within_seconds=300)
                 return environment.report(arn)
             time.sleep(0.1)
         raise TimeoutError(f"the push started no release in {name}")
