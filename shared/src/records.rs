@@ -180,7 +180,6 @@ impl Records {
         let condition = match sight {
             Sight::Installed => None,
             Sight::Started => Some("attribute_not_exists(seenAt) OR seenAt <= :at"),
-            Sight::StartedBefore => Some("attribute_not_exists(seenAt) OR seenAt < :at"),
         };
         // Texts of the same length, so that their order is that of the times.
         let at = time(*at);

@@ -144,9 +144,6 @@ pub enum Sight {
     Installed,
     /// Its release was started.
     Started,
-    /// Its release was started before. This may be another push of an image within one second, which has its
-    /// execution's name; then what was pushed in between stays what was seen, and the look finds the difference.
-    StartedBefore,
 }
 
 /// What the environment's records say when the scheduled look is made.

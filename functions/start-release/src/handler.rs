@@ -121,20 +121,22 @@ impl Context {
         let machine = &self.settings.state_machine_arn;
         let started =
             self.sfn.start_execution().state_machine_arn(machine).name(&name).input(input).send().await;
-        let (sight, because) = match started {
-            Ok(_) => (Sight::Started, "The release was started."),
-            // The same event was delivered before.
+        let because = match started {
+            Ok(_) => {
+                let at = match cause {
+                    Cause::Push => at,
+                    Cause::ScheduledLook | Cause::ByHand => self.clock.now(),
+                };
+                self.records.see(&Seen { digest, at }, Sight::Started).await?;
+                "The release was started."
+            }
+            // The same event was delivered before, or the image was pushed again within one second. Its release may have
+            // stepped aside in between: it is not noted as seen, so that the look finds it then.
             Err(error) if aws::code(&error).as_deref() == Some("ExecutionAlreadyExists") => {
-                (Sight::StartedBefore, "The release was started before.")
+                "The release was started before."
             }
             Err(error) => return Err(aws::failed(&format!("states:StartExecution of {machine}"), &error)),
         };
-        // After the start: should this fail, the same event comes again.
-        let at = match cause {
-            Cause::Push => at,
-            Cause::ScheduledLook | Cause::ByHand => self.clock.now(),
-        };
-        self.records.see(&Seen { digest, at }, sight).await?;
         Ok(Output { started: Some(name), because: because.into() })
     }
 
