@@ -78,10 +78,18 @@ pub fn failed<E>(call: &str, error: &SdkError<E, Response>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
+    failed_saying(call, error, message(error))
+}
+
+/// As [`failed`], with `message` for what the answer says.
+pub fn failed_saying<E>(call: &str, error: &SdkError<E, Response>, message: &str) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
     let Some(code) = code(error) else {
         return Error::Retryable(format!("No answer to {call}: {}.", causes(error)));
     };
-    let message = text::shorten(message(error), 1_000);
+    let message = text::shorten(message, 1_000);
     let message = message.trim_end_matches('.');
     let server = error.raw_response().is_some_and(|response| response.status().as_u16() >= 500);
     if server || passes(&code) {

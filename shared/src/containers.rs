@@ -125,6 +125,9 @@ pub struct DeploymentReport {
     pub image: String,
     /// The service's public URL.
     pub url: String,
+    /// Whether nothing served on the service before it.
+    #[serde(default)]
+    pub is_first: bool,
 }
 
 /// The answer of `get-container-deployment`.
@@ -250,6 +253,24 @@ pub fn is_busy_message(message: &str) -> bool {
         .any(|words| message.contains(words))
 }
 
+/// A release's own container in a service that may have others.
+#[derive(Debug, Clone, Copy)]
+pub struct Own<'a> {
+    /// Its name.
+    pub container: &'a str,
+    /// The repository of its image.
+    pub repository_uri: &'a str,
+}
+
+impl Own<'_> {
+    /// Whether the release replaces the container `name`, which runs `image` and is `marked` with [`RELEASE_MARKER`] or
+    /// not. One that an earlier release started under another name is the release's own too.
+    pub fn replaces(&self, name: &str, image: &str, marked: bool) -> bool {
+        let rest = image.strip_prefix(self.repository_uri);
+        name == self.container || (marked && rest.is_some_and(|rest| rest.starts_with([':', '@'])))
+    }
+}
+
 /// The environment of the container: the variables of the parameter, the connection string, and the marker.
 ///
 /// # Errors
@@ -369,6 +390,23 @@ mod tests {
         for condition in [Condition::Deleting, Condition::Gone] {
             let step = in_service(failed.clone(), &condition, "app");
             assert!(matches!(step, Err(Error::ServiceDown(_))));
+        }
+    }
+
+    #[test]
+    fn a_release_replaces_its_own_container_and_no_other() {
+        let own = Own { container: "app", repository_uri: "host/bookings-api" };
+        for (name, image, marked, expected, why) in [
+            ("app", "host/bookings-api:1", true, true, "the release before"),
+            ("app", "amazon/hello-world", false, true, "what had the name before the first release"),
+            ("web", "host/bookings-api:1", true, true, "the release before the container's name changed"),
+            ("web", "host/bookings-api@sha256:0", true, true, "the same, by digest"),
+            ("web", "host/bookings-api:1", false, false, "a person's"),
+            ("web", "host/bookings-api-admin:1", true, false, "another application's release"),
+            ("proxy", "nginx:1", false, false, "a sibling"),
+            ("proxy", "", false, false, "a sibling of which Lightsail tells no image"),
+        ] {
+            assert_eq!(own.replaces(name, image, marked), expected, "{why}");
         }
     }
 

@@ -1,11 +1,12 @@
 //! Images: digests, tags, and which reference of an image to deploy.
 
+use std::cmp::Reverse;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::{Error, text};
 
 /// The content digest of an image manifest: `sha256:` and 64 lower-case hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -51,12 +52,9 @@ impl ImageTag {
         &self.0
     }
 
-    /// Whether the tag looks like a Git commit: 7 to 40 hexadecimal digits, alone or as the first or last part
-    /// of a tag such as `20261123-3f2a9c1`.
-    fn names_commit(&self) -> bool {
-        self.0.split('-').any(|part| {
-            (7..=40).contains(&part.len()) && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-        })
+    /// Whether the tag is a Git commit: 7 to 40 hexadecimal digits and nothing else.
+    fn is_commit(&self) -> bool {
+        (7..=40).contains(&self.0.len()) && self.0.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
     }
 }
 
@@ -99,11 +97,13 @@ macro_rules! text_conversions {
 }
 text_conversions!(ImageDigest, ImageTag);
 
-/// The tag that goes on pointing at the image: one that shares its digest and is not a moving tag.
+/// The tag that goes on pointing at the image: one that is a commit, and is not a moving tag.
 ///
-/// A tag that names a commit is preferred; among equals the alphabetically first, so that the choice is stable.
+/// No other tag counts, whatever the list of moving tags says: one that was left out of it would move on under a
+/// deployment. Of several the longest is taken, among equals the alphabetically first, so that the choice is stable.
 pub fn immutable_tag<'a>(tags: &'a [ImageTag], moving: &[ImageTag]) -> Option<&'a ImageTag> {
-    tags.iter().filter(|tag| !moving.contains(tag)).min_by_key(|tag| (!tag.names_commit(), *tag))
+    let commits = tags.iter().filter(|tag| tag.is_commit() && !moving.contains(tag));
+    commits.min_by_key(|tag| (Reverse(tag.0.len()), *tag))
 }
 
 /// How an image is named to Lightsail.
@@ -133,7 +133,7 @@ impl ReferenceStyle {
     /// The reference of the image with `digest` and `tags` in the repository `uri`.
     ///
     /// # Errors
-    /// [`Error::ContainersRefused`] when only moving tags point at the digest.
+    /// [`Error::ContainersRefused`] when no commit tag points at the digest.
     pub fn reference(
         self,
         uri: &str,
@@ -146,9 +146,9 @@ impl ReferenceStyle {
             Self::Tag => match immutable_tag(tags, moving) {
                 Some(tag) => Ok(format!("{uri}:{tag}")),
                 None => Err(Error::ContainersRefused(format!(
-                    "The image {digest} in {uri} has no immutable tag beside the moving tags {}. \
+                    "The image {digest} in {uri} has no commit tag (7 to 40 hexadecimal digits), only {}. \
                      Push a commit tag before the moving tag, as buildspec.yml does, and push again.",
-                    list(moving)
+                    if tags.is_empty() { "no tag at all".into() } else { text::shorten(&list(tags), 200) }
                 ))),
             },
         }
@@ -216,8 +216,10 @@ mod tests {
         for (given, expected) in [
             (vec!["prod", "3f2a9c1d"], Some("3f2a9c1d")),
             (vec!["prod", "build-17", "3f2a9c1d"], Some("3f2a9c1d")),
-            (vec!["prod", "build-17", "alpha"], Some("alpha")),
-            (vec!["prod", "20261123-3f2a9c1", "abc"], Some("20261123-3f2a9c1")),
+            (vec!["0000000", "3f2a9c1d"], Some("3f2a9c1d")),
+            // `staging` moves and was left out of the list.
+            (vec!["prod", "staging", "latest"], None),
+            (vec!["prod", "20261123-3f2a9c1", "abc", "3F2A9C1D"], None),
             (vec!["prod", "qa"], None),
             (vec![], None),
         ] {

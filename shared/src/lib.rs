@@ -8,6 +8,7 @@ pub mod estimate;
 pub mod image;
 pub mod lambda;
 pub mod lock;
+pub mod mask;
 pub mod order;
 mod outcome;
 pub mod planetscale;

@@ -137,7 +137,12 @@ pub fn superseded(
 ) -> Option<String> {
     let (tag, mine) = (&release.image.moving_tag, &release.image.digest);
     match now {
-        None => return Some(format!("The tag {tag} is gone from {}.", release.image.repository)),
+        None => {
+            let repository = &release.image.repository;
+            return Some(format!(
+                "The tag {tag} is gone from {repository}: push an image with it to release."
+            ));
+        }
         Some(digest) if digest != mine => {
             return Some(format!("The tag {tag} now points at {}, not at {}.", digest.short(), mine.short()));
         }

@@ -96,6 +96,9 @@ pub struct Report {
     pub what_happened: String,
     /// What to do next, in one sentence.
     pub what_to_do: String,
+    /// Whether a person has to look: nothing serves, or the schema may be in a state that no release mends.
+    #[serde(default)]
+    pub needs_a_person: bool,
     /// The application.
     pub application: String,
     /// The environment.
@@ -131,6 +134,7 @@ pub fn report(ending: &Ending, finished_at: DateTime<Utc>) -> Report {
         outcome: ending.outcome,
         what_happened: what_happened(ending),
         what_to_do: what_to_do(ending),
+        needs_a_person: needs_a_person(ending),
         application: release.application.clone(),
         environment: release.environment.clone(),
         commit: release.image.commit.as_ref().map(ToString::to_string),
@@ -177,6 +181,83 @@ pub fn message(report: &Report) -> String {
     lines.join("\n")
 }
 
+/// What serves after containers did not start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Serving {
+    /// The service is disabled, being deleted or gone.
+    Down,
+    /// No deployment was created, so whatever served before does.
+    Untouched,
+    /// The deployment that failed was the service's first.
+    Nothing,
+    /// The deployment before.
+    Old,
+}
+
+fn serving(ending: &Ending) -> Serving {
+    match &ending.deployment {
+        _ if ending.service_down => Serving::Down,
+        None => Serving::Untouched,
+        Some(deployment) if deployment.is_first => Serving::Nothing,
+        Some(_) => Serving::Old,
+    }
+}
+
+/// Whether a setting, a secret or a permission is wrong, and not the image.
+fn is_misconfigured(ending: &Ending) -> bool {
+    ending.error.as_ref().is_some_and(|caught| caught.error == "Misconfigured")
+}
+
+fn containers_failed(ending: &Ending) -> &'static str {
+    match serving(ending) {
+        Serving::Down => "The container service is down and nothing serves",
+        Serving::Untouched => "No new containers were created; what served before is untouched",
+        Serving::Nothing => "The new containers failed; they were the service's first, so nothing serves",
+        Serving::Old => "The new containers failed; the old ones still serve",
+    }
+}
+
+/// That the deploy request stays open though its change is not to be applied; nothing when it does not.
+fn left_open(ending: &Ending) -> String {
+    let ends_closed = match ending.outcome {
+        Outcome::Released
+        | Outcome::SchemaRefused
+        | Outcome::SchemaRejected
+        | Outcome::ContainersFailed
+        | Outcome::ReleaseError => ending.schema == SchemaChange::None,
+        Outcome::Superseded
+        | Outcome::SchemaFailed
+        | Outcome::SchemaReverted
+        | Outcome::RevertRefused
+        | Outcome::TimedOut => false,
+    };
+    match &ending.deploy_request {
+        Some(request) if ends_closed && request.closed == Some(false) => format!(
+            "Deploy request #{} is still open ({}): look at {}, or the next release adopts it.",
+            request.number, request.state, request.url
+        ),
+        _ => String::new(),
+    }
+}
+
+fn needs_a_person(ending: &Ending) -> bool {
+    let did_not_start = match ending.outcome {
+        Outcome::ContainersFailed | Outcome::SchemaReverted => true,
+        Outcome::Released
+        | Outcome::Superseded
+        | Outcome::SchemaRefused
+        | Outcome::SchemaRejected
+        | Outcome::SchemaFailed
+        | Outcome::RevertRefused
+        | Outcome::TimedOut
+        | Outcome::ReleaseError => false,
+    };
+    let nothing_serves = matches!(serving(ending), Serving::Down | Serving::Nothing);
+    ending.outcome.needs_a_person()
+        || (did_not_start && (nothing_serves || is_misconfigured(ending)))
+        || !left_open(ending).is_empty()
+}
+
 fn what_happened(ending: &Ending) -> String {
     let because = text::shorten(&ending.because, 8_000);
     let error = ending.error.as_ref().map(CaughtError::sentence).unwrap_or_default();
@@ -184,44 +265,37 @@ fn what_happened(ending: &Ending) -> String {
     let serves = ending.deployment.is_some();
     let start = match ending.outcome {
         Outcome::Released => match ending.schema {
-            SchemaChange::None => "The containers are released; the schema was not changed.",
-            _ => "Schema and containers are released.",
+            SchemaChange::None => "The containers are released; the schema was not changed.".into(),
+            _ => "Schema and containers are released.".into(),
         },
-        Outcome::Superseded => "A newer push owns the environment; nothing was touched.",
-        Outcome::SchemaRefused if serves => "The schema change was refused; the new containers serve.",
-        Outcome::SchemaRefused => "The schema change was refused; nothing was touched.",
-        Outcome::SchemaRejected if serves => "The schema change was rejected; the new containers serve.",
-        Outcome::SchemaRejected => "The schema change was rejected; the containers were not touched.",
+        Outcome::Superseded => "The release stepped aside; nothing was touched.".into(),
+        Outcome::SchemaRefused if serves => "The schema change was refused; the new containers serve.".into(),
+        Outcome::SchemaRefused => "The schema change was refused; nothing was touched.".into(),
+        Outcome::SchemaRejected if serves => {
+            "The schema change was rejected; the new containers serve.".into()
+        }
+        Outcome::SchemaRejected => "The schema change was rejected; the containers were not touched.".into(),
         Outcome::SchemaFailed if serves => {
-            "PlanetScale could not apply the schema change; the new containers serve."
+            "PlanetScale could not apply the schema change; the new containers serve.".into()
         }
-        Outcome::SchemaFailed => "PlanetScale could not apply the schema change; the old containers serve.",
-        Outcome::ContainersFailed if ending.service_down => match ending.schema {
-            SchemaChange::None => {
-                "The container service is down and nothing serves; the schema was not changed."
-            }
-            _ => "The container service is down and nothing serves; the schema change was kept.",
-        },
-        Outcome::SchemaReverted if ending.service_down => {
-            "The container service is down and nothing serves; the schema is back as it was."
+        Outcome::SchemaFailed => {
+            "PlanetScale could not apply the schema change; the containers were not touched.".into()
         }
-        Outcome::RevertRefused if ending.service_down => {
-            "The container service is down and nothing serves; the schema could not go back."
+        Outcome::ContainersFailed => {
+            let schema = match ending.schema {
+                SchemaChange::None => "the schema was not changed",
+                _ => "the schema change was kept",
+            };
+            format!("{}, and {schema}.", containers_failed(ending))
         }
-        Outcome::ContainersFailed => match ending.schema {
-            SchemaChange::None => {
-                "The new containers failed; the old ones still serve, and the schema was not changed."
-            }
-            _ => "The new containers failed; the old ones still serve, and the schema change was kept.",
-        },
         Outcome::SchemaReverted => {
-            "The new containers failed; the old ones still serve, and the schema is back as it was."
+            format!("{}, and the schema is back as it was.", containers_failed(ending))
         }
         Outcome::RevertRefused => {
-            "The new containers failed, and the schema could not go back; the old containers still serve."
+            format!("{}, and the schema could not go back.", containers_failed(ending))
         }
-        Outcome::TimedOut => "A deadline passed.",
-        Outcome::ReleaseError => "Something unforeseen ended the release.",
+        Outcome::TimedOut => "A deadline passed.".into(),
+        Outcome::ReleaseError => "Something unforeseen ended the release.".into(),
     };
     let schema = match (ending.outcome, ending.schema) {
         (Outcome::TimedOut | Outcome::ReleaseError, SchemaChange::Revertible | SchemaChange::Permanent) => {
@@ -229,15 +303,17 @@ fn what_happened(ending: &Ending) -> String {
         }
         _ => "",
     };
-    let parts = [start, because.trim(), error.trim(), schema];
+    let left_open = left_open(ending);
+    let parts = [&*start, because.trim(), error.trim(), &*left_open, schema];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 fn what_to_do(ending: &Ending) -> String {
     let request = ending.deploy_request.as_ref().map_or("the deploy request", |request| request.url.as_str());
+    let serving = serving(ending);
     match ending.outcome {
         Outcome::Released => "Nothing.".into(),
-        Outcome::Superseded => "Nothing: look at the newer release.".into(),
+        Outcome::Superseded => "Nothing: the reason says what owns the environment.".into(),
         Outcome::SchemaRefused => {
             "Change the head branch's schema as the reason says, then push again.".into()
         }
@@ -254,8 +330,14 @@ fn what_to_do(ending: &Ending) -> String {
                 "Look at {request}, clear the failure there so that the deploy queue is free, then release again."
             )
         }
-        Outcome::ContainersFailed | Outcome::SchemaReverted | Outcome::RevertRefused if ending.service_down => {
+        Outcome::ContainersFailed | Outcome::SchemaReverted | Outcome::RevertRefused
+            if serving == Serving::Down =>
+        {
             "Bring the container service back as the reason says, then invoke start-release with {} to release the same image again."
+                .into()
+        }
+        Outcome::ContainersFailed | Outcome::SchemaReverted if is_misconfigured(ending) => {
+            "Mend what the reason names, then invoke start-release with {} to release the same image again."
                 .into()
         }
         Outcome::ContainersFailed => match (ending.schema, ending.release.policy.on_container_failure) {
@@ -267,6 +349,9 @@ fn what_to_do(ending: &Ending) -> String {
             _ => "Mend the image and push again.".into(),
         },
         Outcome::SchemaReverted => "Mend the image and push again; the schema change comes with it.".into(),
+        Outcome::RevertRefused if serving == Serving::Nothing => {
+            format!("Mend the image and push again. The schema is changed already, by {request}")
+        }
         Outcome::RevertRefused => {
             format!(
                 "Check that the old containers work with the new schema, at {request}; then mend the image and push again."
@@ -330,6 +415,7 @@ mod tests {
             version: 2,
             image: "host/app:1".into(),
             url: "https://app.example".into(),
+            is_first: false,
         };
         for outcome in [Outcome::SchemaRefused, Outcome::SchemaRejected, Outcome::SchemaFailed] {
             assert!(!told(&ending(outcome)).contains("the new containers serve"), "{outcome}");
@@ -344,19 +430,102 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_told_to_serve_when_the_service_is_down() {
+    fn what_serves_when_containers_do_not_start_is_told_as_it_is() {
+        let deployment = |is_first| {
+            Some(DeploymentReport {
+                service: "app".into(),
+                version: 1,
+                image: "host/app:1".into(),
+                url: "https://app.example".into(),
+                is_first,
+            })
+        };
         for outcome in [Outcome::ContainersFailed, Outcome::SchemaReverted, Outcome::RevertRefused] {
             for schema in [SchemaChange::None, SchemaChange::Revertible, SchemaChange::Permanent] {
-                let told = |service_down| {
-                    let ending = Ending { service_down, schema, ..ending(outcome) };
-                    report(&ending, DateTime::UNIX_EPOCH)
-                };
-                assert!(told(false).what_happened.contains("still serve"), "{outcome}");
-                assert!(told(true).what_happened.contains("nothing serves"), "{outcome}");
-                assert!(!told(true).what_happened.contains("still serve"), "{outcome}");
-                assert!(told(true).what_to_do.contains("Bring the container service back"), "{outcome}");
+                for (service_down, deployment, told, needs_a_person) in [
+                    (false, deployment(false), "the old ones still serve", false),
+                    (false, deployment(true), "nothing serves", true),
+                    (false, None, "No new containers were created; what served before is untouched", false),
+                    (true, deployment(false), "The container service is down and nothing serves", true),
+                    (true, deployment(true), "The container service is down and nothing serves", true),
+                    (true, None, "The container service is down and nothing serves", true),
+                ] {
+                    let ending = Ending { service_down, schema, deployment, ..ending(outcome) };
+                    let report = report(&ending, DateTime::UNIX_EPOCH);
+                    let what = format!("{outcome}, {:?}: {}", ending.deployment, report.what_happened);
+                    assert!(report.what_happened.contains(told), "{what}");
+                    let old = report.what_happened.contains("still serve");
+                    assert_eq!(old, told.contains("still serve"), "{what}");
+                    let back = report.what_to_do.contains("Bring the container service back");
+                    assert_eq!(back, service_down, "{what}");
+                    let needed = needs_a_person || outcome.needs_a_person();
+                    assert_eq!(report.needs_a_person, needed, "{what}");
+                }
             }
         }
+    }
+
+    #[test]
+    fn a_wrong_setting_is_not_told_as_an_image_that_failed() {
+        for outcome in [Outcome::ContainersFailed, Outcome::SchemaReverted] {
+            let error = CaughtError {
+                error: "Misconfigured".into(),
+                cause: r#"{"errorMessage":"The secret connection-string has no value."}"#.into(),
+                state: "CreateContainerDeployment".into(),
+            };
+            let report = report(&Ending { error: Some(error), ..ending(outcome) }, DateTime::UNIX_EPOCH);
+            assert!(!report.what_happened.contains("containers failed"), "{}", report.what_happened);
+            assert!(report.what_happened.contains("has no value"));
+            assert!(report.what_to_do.starts_with("Mend what the reason names"), "{}", report.what_to_do);
+            assert!(report.needs_a_person, "{outcome}");
+        }
+    }
+
+    #[test]
+    fn a_request_that_stayed_open_is_told_and_needs_a_person() {
+        let request = |closed| {
+            Some(DeployRequestReport {
+                number: serde_json::from_str("7").unwrap(),
+                url: "https://app.planetscale.com/acme/bookings/deploy-requests/7".into(),
+                state: "in_progress".into(),
+                statements: Vec::new(),
+                closed,
+            })
+        };
+        for outcome in Outcome::ALL {
+            for (closed, schema) in [
+                (Some(false), SchemaChange::None),
+                (Some(true), SchemaChange::None),
+                (None, SchemaChange::None),
+                (Some(false), SchemaChange::Permanent),
+            ] {
+                let deploy_request = request(closed);
+                let report =
+                    report(&Ending { deploy_request, schema, ..ending(outcome) }, DateTime::UNIX_EPOCH);
+                let expected = closed == Some(false)
+                    && schema == SchemaChange::None
+                    && matches!(
+                        outcome,
+                        Outcome::Released
+                            | Outcome::SchemaRefused
+                            | Outcome::SchemaRejected
+                            | Outcome::ContainersFailed
+                            | Outcome::ReleaseError
+                    );
+                let told = report.what_happened.contains("#7 is still open (in_progress)");
+                assert_eq!(told, expected, "{outcome}, {closed:?}, {schema:?}");
+                assert!(report.needs_a_person || !told, "{outcome}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_deleted_tag_is_not_told_as_a_newer_push() {
+        let release = release();
+        let because = crate::lock::superseded(&release, None, None).unwrap();
+        let report = report(&Ending { because, ..ending(Outcome::Superseded) }, DateTime::UNIX_EPOCH);
+        assert!(report.what_happened.contains("The tag prod is gone"), "{}", report.what_happened);
+        assert!(!report.what_happened.contains("newer") && !report.what_to_do.contains("newer"));
     }
 
     #[test]

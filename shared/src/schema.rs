@@ -418,6 +418,9 @@ pub struct DeployRequestReport {
     pub state: String,
     /// The statements, shortened for reading.
     pub statements: Vec<String>,
+    /// Whether it is closed, once the release tried to close it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<bool>,
 }
 
 /// The most statements, and the most characters of each, that a report shows.
@@ -438,7 +441,7 @@ impl From<&DeployRequest> for DeployRequestReport {
             statements.push(format!("… and {} more", operations.len() - most));
         }
         let url = text::shorten(&request.html_url, LONGEST_URL);
-        Self { number: request.number, url, state: request.states(), statements }
+        Self { number: request.number, url, state: request.states(), statements, closed: None }
     }
 }
 

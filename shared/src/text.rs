@@ -1,7 +1,12 @@
 //! Text for people.
 
-/// `text`, cut to at most `longest` characters; control characters become spaces.
+use crate::mask::mask_credentials;
+
+/// What others wrote, fit to be told: credentials in it are masked, it is cut to at most `longest` characters, and
+/// control characters become spaces.
 pub fn shorten(text: &str, longest: usize) -> String {
+    // Before it is cut: half a password has no shape.
+    let text = &*mask_credentials(text);
     let clean = |c: char| if c.is_control() { ' ' } else { c };
     match text.char_indices().nth(longest) {
         None => text.chars().map(clean).collect(),
@@ -85,6 +90,11 @@ mod tests {
         assert_eq!(shorten("añb", 3), "añb");
         assert_eq!(shorten("añbc", 3), "añb…");
         assert_eq!(shorten("a\n\u{1b}[31mb", 9), "a  [31mb");
+    }
+
+    #[test]
+    fn credentials_are_masked_before_text_is_cut() {
+        assert_eq!(shorten("at mysql://me:hush@db.example", 18), "at mysql://me:***@…");
     }
 
     #[test]

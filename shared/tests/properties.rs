@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use shared::containers::{RELEASE_MARKER, busy, environment, own_lines};
 use shared::image::{ImageDigest, ImageTag, ReferenceStyle, TagList, immutable_tag};
+use shared::mask::{Mask, mask_credentials};
 use shared::planetscale::{DeployRequest, DeploymentState};
 use shared::release::{Cause, DestructiveChanges, Release};
 use shared::report::{Ending, message, report, subject};
@@ -191,13 +192,16 @@ proptest! {
 
     #[test]
     fn the_immutable_tag_is_one_of_the_images_and_never_a_moving_one(
-        tags in vec(tag(), 0..6), moving in vec(tag(), 0..3), digest in digest(),
+        tags in vec(tag(), 0..6), commits in vec("[0-9a-f]{7,40}", 0..3), moving in vec(tag(), 0..3),
+        digest in digest(),
     ) {
-        let all: Vec<_> = tags.iter().chain(&moving).cloned().collect();
+        let commits: Vec<ImageTag> = commits.iter().map(|tag| tag.parse().unwrap()).collect();
+        let all: Vec<_> = tags.iter().chain(&commits).chain(&moving).cloned().collect();
         let chosen = immutable_tag(&all, &moving);
-        prop_assert_eq!(chosen.is_none(), all.iter().all(|tag| moving.contains(tag)));
+        prop_assert!(chosen.is_some() || commits.iter().all(|tag| moving.contains(tag)));
         if let Some(chosen) = chosen {
             prop_assert!(!moving.contains(chosen));
+            prop_assert!(chosen.as_str().bytes().all(|b| b.is_ascii_hexdigit()));
             let reference = ReferenceStyle::Tag.reference("host/app", &digest, &all, &moving).unwrap();
             prop_assert_eq!(reference, format!("host/app:{chosen}"));
         }
@@ -301,6 +305,7 @@ proptest! {
     #[test]
     fn text_is_shortened_at_a_character_and_loses_its_controls(text in hostile(), longest in 0_usize..200) {
         let short = text::shorten(&text, longest);
+        let text = mask_credentials(&text);
         prop_assert!(!short.chars().any(char::is_control));
         prop_assert!(short.chars().count() <= longest + 1);
         let clean = |c: char| if c.is_control() { ' ' } else { c };
@@ -310,6 +315,35 @@ proptest! {
             prop_assert!(short.ends_with('…'));
             prop_assert!(short.chars().take(longest).eq(text.chars().take(longest).map(clean)));
         }
+    }
+
+    #[test]
+    fn no_secret_is_told_whatever_stands_around_it(
+        password in "[!-)+-~]{8,40}", before in hostile(), after in hostile(), encode in any::<bool>(),
+    ) {
+        let encoded: String = password.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let written = if encode { &encoded } else { &password };
+        let secret = format!("mysql://app:{written}@db.example/bookings");
+        let mask = Mask::of(&secret);
+        let json = Value::from(secret.as_str()).to_string();
+        for told in [&secret, &password, written, &json, &secret.replace(written, &password)] {
+            let told = mask.apply(&format!("{before}{told}{after}"));
+            let outside = [&before, &after].iter().any(|text| text.contains(&password));
+            prop_assert!(outside || !told.contains(&password), "{}", told);
+            prop_assert!(!told.contains(&encoded), "{}", told);
+        }
+    }
+
+    #[test]
+    fn what_has_the_shape_of_a_credential_is_not_told(
+        word in "[A-Za-z0-9]{20,40}", before in hostile(), after in hostile(),
+        shape in prop_oneof![
+            Just("pscale_pw_@"), Just("pscale_tkn_@"), Just("mysql://app:@@db.example/x"), Just("PASSWORD=@ "),
+            Just("\"password\": \"@\""), Just("&token=@&"), Just("aws_secret_access_key = @;"),
+        ],
+    ) {
+        let told = format!("{before} {} {after}", shape.replacen('@', &word, 1));
+        prop_assert!(!text::shorten(&told, told.len()).contains(&word), "{}", told);
     }
 
     #[test]

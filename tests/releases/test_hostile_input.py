@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import secrets
+from typing import Any, Iterator
+from urllib.parse import unquote
 
 import pytest
 from cloud import Environment, push_image
 from cloud.environment import FunctionError
 
 from stage import DATABASE, ORGANIZATION, REPOSITORY, Ended, Stage
+from test_secrets import everything_told
 
 KIB = 1024
 # Step Functions' limit of a state's input and output, DynamoDB's of an item, SNS's of a message and of a subject.
@@ -104,11 +107,13 @@ def test_a_lone_surrogate_is_refused_and_the_function_goes_on(stage: Stage) -> N
 @texts
 def test_an_image_with_odd_labels_and_the_longest_tag_is_released(stage: Stage, text: str) -> None:
     tag = f"_.-{len(text)}".ljust(128, ".")
+    commit = secrets.token_hex(20)
     push_image(stage.aws, REPOSITORY, [tag], labels={"org.opencontainers.image.revision": text}, unique=True)
-    digest = push_image(stage.aws, REPOSITORY, [f"{tag[:-1]}-", "qa"], labels={"commit": text}, unique=True)
+    digest = push_image(stage.aws, REPOSITORY, [f"{tag[:-1]}-", commit, "qa"], labels={"commit": text}, unique=True)
     ended = stage.ended(stage.qa, digest)
     assert ended.outcome == "Released"
-    assert ended.report["commit"] == f"{tag[:-1]}-"
+    assert ended.report["commit"] == commit
+    assert ended.report["image"].endswith(f":{commit}")
     check_limits(stage, stage.qa, ended)
 
 
@@ -116,6 +121,59 @@ def test_an_image_with_odd_labels_and_the_longest_tag_is_released(stage: Stage, 
 def test_what_a_container_logs_is_told_as_it_is(stage: Stage, text: str) -> None:
     stage.lightsail.next_image_fails(*[text] * (30 if len(text) < KIB else 5))
     check(stage, stage.qa, stage.release(stage.qa), "ContainersFailed", text)
+
+
+@pytest.fixture
+def password(stage: Stage) -> Iterator[str]:
+    """The password of qa's connection string, URL-encoded as there."""
+    password = f"{secrets.token_hex(6)}%2F{secrets.token_hex(6)}%40"
+    stage.aws.put_secret("bookings-api/qa/connection-string", f"mysql://emulated:{password}@127.0.0.1/bookings_api")
+    yield password
+    stage.fill_connection_strings()
+
+
+def quotes(password: str) -> list[str]:
+    """Lines that quote the connection string, its parts, and what has the shape of a credential."""
+    whole = f"mysql://emulated:{password}@127.0.0.1/bookings_api"
+    return [
+        f"cannot connect to {whole}",
+        f"cannot connect to {unquote(whole)}",
+        f"Access denied (using password: {unquote(password)})",
+        f"a token pscale_tkn_{password[:12]} and a key AWS_SECRET_ACCESS_KEY={password[:12]}",
+        json.dumps({"dsn": whole, "password": unquote(password)}),
+    ]
+
+
+def check_masked(stage: Stage, ended: Ended, password: str) -> None:
+    assert ended.outcome == "ContainersFailed", ended.report["whatHappened"]
+    assert "***" in ended.report["whatHappened"]
+    for part in (password, unquote(password), password[:12]):
+        assert not any(part in place for place in everything_told(stage)), ended.report["whatHappened"]
+
+
+def test_a_container_that_logs_its_connection_string_tells_nobody(stage: Stage, password: str) -> None:
+    stage.lightsail.next_image_fails(*quotes(password))
+    ended = stage.release(stage.qa)
+    check_masked(stage, ended, password)
+    assert "cannot connect to" in ended.report["whatHappened"]
+
+
+def test_a_refusal_that_quotes_the_connection_string_tells_nobody(stage: Stage, password: str) -> None:
+    message = f"The environment is not valid: {' '.join(quotes(password))}"
+    stage.lightsail.fault("invalidInput", "CreateContainerServiceDeployment", count=None, message=message)
+    ended = stage.release(stage.qa)
+    check_masked(stage, ended, password)
+    assert "The environment is not valid" in ended.report["whatHappened"]
+
+
+def test_a_failing_call_that_quotes_the_connection_string_tells_nobody(stage: Stage, password: str) -> None:
+    message = f"Sorry, please try again in a few minutes, Please try again in a few minutes: {quotes(password)[0]}"
+    stage.lightsail.fault("invalidInput", "CreateContainerServiceDeployment", count=2, message=message)
+    stage.lightsail.fault("serviceException", "CreateContainerServiceDeployment", count=1, message=quotes(password)[2])
+    ended = stage.release(stage.qa)
+    assert ended.outcome == "Released", ended.report["whatHappened"]
+    for part in (password, unquote(password), password[:12]):
+        assert not any(part in place for place in everything_told(stage))
 
 
 @texts

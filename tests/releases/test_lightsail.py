@@ -38,6 +38,46 @@ def test_a_deployment_that_a_person_starts_at_the_same_moment_is_waited_for(stag
     assert stage.lightsail.active_image(SERVICE) == ended.report["image"]
 
 
+def settle(stage: Stage) -> None:
+    stage.until(lambda: stage.lightsail.service(SERVICE)["state"] in ("READY", "RUNNING"), "end of the deployment", 120)
+
+
+def test_the_other_containers_of_a_service_and_their_endpoint_stay(stage: Stage) -> None:
+    image = stage.release(stage.qa).report["image"]
+    app = {"image": image, "ports": {"80": "HTTP"}}
+    proxy = {
+        "image": image,
+        "command": ["serve", "--all"],
+        "environment": {"UPSTREAM": "localhost:80"},
+        "ports": {"8080": "HTTP"},
+    }
+    endpoint = {"containerName": "proxy", "containerPort": 8080, "healthCheck": {"path": "/through", "successCodes": "200"}}
+    deploy = {"operation": "CreateContainerServiceDeployment", "serviceName": SERVICE}
+    stage.lightsail.person(**deploy, containers={"app": app, "proxy": proxy}, publicEndpoint=endpoint)
+    try:
+        settle(stage)
+        before = stage.lightsail.service(SERVICE)["currentDeployment"]
+        ended = stage.release(stage.qa)
+        after = stage.lightsail.service(SERVICE)["currentDeployment"]
+        assert ended.outcome == "Released", ended.report["whatHappened"]
+        assert set(after["containers"]) == {"app", "proxy"}
+        assert after["containers"]["proxy"] == before["containers"]["proxy"]
+        assert after["publicEndpoint"] == before["publicEndpoint"]
+        assert after["containers"]["app"]["image"] == ended.report["image"] != image
+
+        # A release that fails leaves them too, and names its own image.
+        stage.lightsail.next_image_fails()
+        failed = stage.release(stage.qa)
+        assert failed.outcome == "ContainersFailed", failed.report["whatHappened"]
+        assert stage.lightsail.service(SERVICE)["currentDeployment"] == after
+        assert failed.report["commit"] in failed.report["image"]
+    finally:
+        stage.lightsail.clear()
+        settle(stage)
+        stage.lightsail.person(**deploy, containers={"app": app})
+        settle(stage)
+
+
 def test_a_deployment_that_fails_at_once_is_told(stage: Stage) -> None:
     usual = stage.lightsail.settings()
     stage.lightsail.durations(deployment=0, failure=0)

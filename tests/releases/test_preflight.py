@@ -232,7 +232,7 @@ def test_an_index_needs_an_image_for_amd64(
 
 def test_an_image_with_the_moving_tag_only(stage: Stage) -> None:
     stage.ended(stage.prod, stage.push_only_moving_tag("prod"))
-    expect(stage, "image", "problem", "no immutable tag", to_do="commit tag first")
+    expect(stage, "image", "problem", "no commit tag", to_do="commit tag first")
 
 
 def test_before_the_first_push_there_is_nothing_to_check(stage: Stage) -> None:

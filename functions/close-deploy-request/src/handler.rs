@@ -52,7 +52,8 @@ pub async fn handle(
         let open = format!("Deploy request #{number} is left open ({}). {refused}", request.states());
         open.trim_end().to_owned()
     };
-    Ok(Output { closed, because, deploy_request: (&request).into() })
+    let deploy_request = DeployRequestReport { closed: Some(closed), ..(&request).into() };
+    Ok(Output { closed, because, deploy_request })
 }
 
 /// What PlanetScale said. The request may be closed or on its way all the same: the next look tells.

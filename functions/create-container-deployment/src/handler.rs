@@ -1,16 +1,17 @@
 use aws_sdk_lightsail::error::SdkError;
 use aws_sdk_lightsail::operation::create_container_service_deployment::CreateContainerServiceDeploymentError;
 use aws_sdk_lightsail::types::{
-    Container, ContainerService, ContainerServiceDeployment, ContainerServiceHealthCheckConfig,
-    ContainerServiceProtocol, EndpointRequest,
+    Container, ContainerService, ContainerServiceDeployment, ContainerServiceDeploymentState,
+    ContainerServiceHealthCheckConfig, ContainerServiceProtocol, EndpointRequest,
 };
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use shared::containers::{
-    Condition, Creation, DeploymentReport, RELEASE_MARKER, busy, environment, is_busy_message,
+    Condition, Creation, DeploymentReport, Own, RELEASE_MARKER, busy, environment, is_busy_message,
 };
 use shared::fence::Fence;
 use shared::image::{ReferenceStyle, TagList};
+use shared::mask::Mask;
 use shared::release::{Execution, Release};
 use shared::{Error, aws, config, lightsail, registry, secrets};
 
@@ -105,8 +106,9 @@ pub async fn handle(
     else {
         return Err(down(&Condition::Gone, name));
     };
-    if let Some(ours) = created_before(&deployments, &execution.name) {
-        return Ok(Creation::Created { deployment: report(&service, ours)? });
+    let own = &context.settings.container;
+    if let Some(ours) = created_before(&deployments, own, &execution.name) {
+        return Ok(Creation::Created { deployment: report(&service, ours, own, &deployments)? });
     }
     match condition {
         Condition::Ready => {}
@@ -117,8 +119,11 @@ pub async fn handle(
         Condition::Disabled | Condition::Deleting | Condition::Gone => return Err(down(&condition, name)),
     }
     let image = context.reference(&release).await?;
-    let container = context.container(image, &execution).await?;
-    match context.create(&release.service, container).await {
+    let secret = context.connection_string().await?;
+    let container = context.container(image, secret.as_ref(), &execution)?;
+    let kept = Kept::of(service.current_deployment(), own, &release);
+    let mask = kept.mask().and(secret.map_or_else(Mask::default, |secret| Mask::of(secret.expose_secret())));
+    match context.create(&release.service, container, kept).await {
         Ok(service) => {
             let ours = service.next_deployment().ok_or_else(|| {
                 Error::Retryable(format!(
@@ -126,13 +131,13 @@ pub async fn handle(
                     release.service
                 ))
             })?;
-            Ok(Creation::Created { deployment: report(&service, ours)? })
+            Ok(Creation::Created { deployment: report(&service, ours, own, &deployments)? })
         }
         Err(error) if is_busy_message(aws::message(&error)) => {
-            let because = format!("Lightsail asks to wait: {}", aws::message(&error));
+            let because = format!("Lightsail asks to wait: {}", mask.apply(aws::message(&error)));
             Ok(busy(&because, waited, release.deadlines.containers))
         }
-        Err(error) => match refused(name, &error) {
+        Err(error) => match refused(name, &error, &mask) {
             // A person may have taken the service down since it was looked at.
             Error::ContainersRefused(told) => {
                 let condition =
@@ -141,6 +146,51 @@ pub async fn handle(
             }
             other => Err(other),
         },
+    }
+}
+
+/// What goes on beside the release's own container: a deployment replaces all containers of a service.
+///
+/// Lightsail has no call for one container and no condition on what is replaced. What a person changes between the look
+/// and the call is lost, unless the service is busy with it, and then it refuses.
+#[derive(Default)]
+struct Kept {
+    siblings: Vec<(String, Container)>,
+    /// The public endpoint, when it is one of theirs.
+    endpoint: Option<EndpointRequest>,
+}
+
+impl Kept {
+    fn of(serving: Option<&ContainerServiceDeployment>, own: &str, release: &Release) -> Self {
+        let Some(serving) = serving else { return Self::default() };
+        let own = Own { container: own, repository_uri: &release.image.uri };
+        let siblings: Vec<_> = serving
+            .containers()
+            .into_iter()
+            .flatten()
+            .filter(|(name, container)| {
+                let marked = container.environment().is_some_and(|all| all.contains_key(RELEASE_MARKER));
+                !own.replaces(name, container.image().unwrap_or_default(), marked)
+            })
+            .map(|(name, container)| (name.clone(), container.clone()))
+            .collect();
+        let endpoint = serving.public_endpoint().and_then(|endpoint| {
+            let name = endpoint.container_name()?;
+            siblings.iter().find(|(sibling, _)| sibling == name)?;
+            EndpointRequest::builder()
+                .container_name(name)
+                .container_port(endpoint.container_port()?)
+                .set_health_check(endpoint.health_check().cloned())
+                .build()
+                .ok()
+        });
+        Self { siblings, endpoint }
+    }
+
+    /// The secrets in the siblings' environments.
+    fn mask(&self) -> Mask {
+        let variables = self.siblings.iter().filter_map(|(_, sibling)| sibling.environment()).flatten();
+        variables.fold(Mask::default(), |mask, (name, value)| mask.and(Mask::of_variable(name, value)))
     }
 }
 
@@ -158,15 +208,24 @@ impl Context {
         }
     }
 
-    async fn container(&self, image: String, execution: &Execution) -> Result<Container, Error> {
-        let secret = match &self.settings.connection_string {
-            Some(ConnectionString { variable, secret_arn }) => {
-                Some((variable, secrets::read(&self.secrets, secret_arn, "FillConnectionString").await?))
+    /// The secret that goes into the container's environment, if there is one.
+    async fn connection_string(&self) -> Result<Option<SecretString>, Error> {
+        match &self.settings.connection_string {
+            Some(secret) => {
+                secrets::read(&self.secrets, &secret.secret_arn, "FillConnectionString").await.map(Some)
             }
-            None => None,
-        };
-        let connection_string =
-            secret.as_ref().map(|(variable, secret)| (variable.as_str(), secret.expose_secret()));
+            None => Ok(None),
+        }
+    }
+
+    fn container(
+        &self,
+        image: String,
+        secret: Option<&SecretString>,
+        execution: &Execution,
+    ) -> Result<Container, Error> {
+        let variable = self.settings.connection_string.as_ref().map(|secret| secret.variable.as_str());
+        let connection_string = variable.zip(secret.map(ExposeSecret::expose_secret));
         let variables = environment(&self.settings.environment, connection_string, &execution.name)?;
         Ok(Container::builder()
             .image(image)
@@ -179,6 +238,7 @@ impl Context {
         &self,
         service: &str,
         container: Container,
+        kept: Kept,
     ) -> Result<ContainerService, SdkError<CreateContainerServiceDeploymentError>> {
         // Lightsail's default takes every status from 200 to 499 for healthy.
         let health_check = ContainerServiceHealthCheckConfig::builder()
@@ -191,14 +251,16 @@ impl Context {
             .health_check(health_check)
             .build()
             .map_err(SdkError::construction_failure)?;
-        let answer = self
+        let mut call = self
             .lightsail
             .create_container_service_deployment()
             .service_name(service)
             .containers(&self.settings.container, container)
-            .public_endpoint(endpoint)
-            .send()
-            .await?;
+            .public_endpoint(kept.endpoint.unwrap_or(endpoint));
+        for (name, sibling) in kept.siblings {
+            call = call.containers(name, sibling);
+        }
+        let answer = call.send().await?;
         answer.container_service.ok_or_else(|| SdkError::construction_failure("an answer without a service"))
     }
 }
@@ -208,42 +270,53 @@ fn down(condition: &Condition, service: &str) -> Error {
     Error::ServiceDown(condition.down(service).unwrap_or_default())
 }
 
-/// The deployment that an earlier try of this release created, its answer lost.
+/// The deployment that an earlier try of this release created, its answer lost. A later one of another release may carry
+/// the container `own` on as it was, with the same mark.
 fn created_before<'a>(
     deployments: &'a [ContainerServiceDeployment],
+    own: &str,
     execution: &str,
 ) -> Option<&'a ContainerServiceDeployment> {
-    deployments.iter().find(|deployment| {
-        deployment.containers().is_some_and(|containers| {
-            containers.values().any(|container| {
-                let marker = container.environment().and_then(|variables| variables.get(RELEASE_MARKER));
-                marker.is_some_and(|name| name == execution)
-            })
-        })
-    })
+    let marked = deployments.iter().filter(|deployment| {
+        let container = deployment.containers().and_then(|containers| containers.get(own));
+        let marker = container.and_then(|container| container.environment()?.get(RELEASE_MARKER));
+        marker.is_some_and(|name| name == execution)
+    });
+    marked.min_by_key(|deployment| deployment.version())
 }
 
 fn report(
     service: &ContainerService,
     deployment: &ContainerServiceDeployment,
+    own: &str,
+    deployments: &[ContainerServiceDeployment],
 ) -> Result<DeploymentReport, Error> {
     let incomplete = || Error::Retryable("Lightsail's answer names no version.".into());
-    let image = deployment.containers().and_then(|all| all.values().find_map(|container| container.image()));
+    let version = deployment.version().ok_or_else(incomplete)?;
+    let image = deployment.containers().and_then(|all| all.get(own)?.image());
+    let is_first = !deployments.iter().any(|deployment| {
+        use ContainerServiceDeploymentState::{Active, Inactive};
+        let served = matches!(deployment.state(), Some(Active | Inactive));
+        served && deployment.version().is_some_and(|earlier| earlier < version)
+    });
     Ok(DeploymentReport {
         service: service.container_service_name().unwrap_or_default().to_owned(),
-        version: deployment.version().ok_or_else(incomplete)?,
+        version,
         image: image.unwrap_or_default().to_owned(),
         url: service.url().unwrap_or_default().to_owned(),
+        is_first,
     })
 }
 
 /// Lightsail's refusals that are for good are the release's own; everything else is as for any call.
-fn refused(service: &str, error: &SdkError<CreateContainerServiceDeploymentError>) -> Error {
+fn refused(service: &str, error: &SdkError<CreateContainerServiceDeploymentError>, mask: &Mask) -> Error {
     let call = format!("lightsail:CreateContainerServiceDeployment on {service}");
+    // Whether Lightsail quotes values of the environment is not documented.
+    let told = mask.apply(aws::message(error));
     match aws::code(error).as_deref() {
         Some("InvalidInputException" | "NotFoundException") => {
-            Error::ContainersRefused(format!("{call} was refused: {}", aws::message(error)))
+            Error::ContainersRefused(format!("{call} was refused: {told}"))
         }
-        _ => aws::failed(&call, error),
+        _ => aws::failed_saying(&call, error, &told),
     }
 }

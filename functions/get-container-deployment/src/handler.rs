@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use shared::containers::{
     Condition, Progress, ServiceDeployment, ServiceDeploymentState, in_service, own_lines, progress,
 };
+use shared::mask::Mask;
 use shared::release::Release;
 use shared::{Error, aws, config, lightsail, text};
 
@@ -18,16 +19,21 @@ const TOLD: usize = 5;
 pub struct Context {
     lightsail: Client,
     container: String,
+    connection_string_variable: Option<String>,
 }
 
 impl Context {
     pub fn from_env() -> Result<Self, Error> {
-        Ok(Self::new(Client::new(&aws::config()), config::required("CONTAINER_NAME")?))
+        Ok(Self::new(
+            Client::new(&aws::config()),
+            config::required("CONTAINER_NAME")?,
+            config::optional("CONNECTION_STRING_VARIABLE"),
+        ))
     }
 
-    /// `container` names the one whose log is read.
-    pub fn new(lightsail: Client, container: String) -> Self {
-        Self { lightsail, container }
+    /// `container` names the one whose log is read, `connection_string_variable` the variable in which it has a secret.
+    pub fn new(lightsail: Client, container: String, connection_string_variable: Option<String>) -> Self {
+        Self { lightsail, container, connection_string_variable }
     }
 }
 
@@ -65,9 +71,8 @@ pub async fn handle(context: &Context, Input { release, version, waited }: Input
     let mut log = Vec::new();
     if let Progress::Failed { because } = &mut step {
         let created = deployments.iter().find(|deployment| deployment.version() == Some(version));
-        log = context
-            .last_words(service, version, created.and_then(|deployment| deployment.created_at()))
-            .await;
+        let since = created.and_then(|deployment| deployment.created_at());
+        log = context.last_words(service, version, since, &context.mask(created)).await;
         if !log.is_empty() {
             because.push_str(&format!(
                 " The end of its log: {}",
@@ -79,10 +84,29 @@ pub async fn handle(context: &Context, Input { release, version, waited }: Input
 }
 
 impl Context {
+    /// What the container must not be told to have logged: the secrets in its environment, as they were deployed.
+    fn mask(&self, deployment: Option<&ContainerServiceDeployment>) -> Mask {
+        let container = deployment.and_then(|deployment| deployment.containers()?.get(&self.container));
+        let variables = container.and_then(|container| container.environment()).into_iter().flatten();
+        variables.fold(Mask::default(), |mask, (name, value)| {
+            mask.and(if Some(name) == self.connection_string_variable.as_ref() {
+                Mask::of(value)
+            } else {
+                Mask::of_variable(name, value)
+            })
+        })
+    }
+
     /// The last lines of the container's log. They help a person and decide nothing: without them the release goes on.
     ///
     /// Lightsail answers the oldest lines first, page by page.
-    async fn last_words(&self, service: &str, version: i32, since: Option<&DateTime>) -> Vec<String> {
+    async fn last_words(
+        &self,
+        service: &str,
+        version: i32,
+        since: Option<&DateTime>,
+        mask: &Mask,
+    ) -> Vec<String> {
         let mut lines = Vec::new();
         let mut page = None;
         for _ in 0..LOG_PAGES {
@@ -107,7 +131,8 @@ impl Context {
         }
         let lines: Vec<_> = lines.iter().map(String::as_str).collect();
         let own = own_lines(&lines, version);
-        own[own.len().saturating_sub(LOG_LINES)..].iter().map(|line| text::shorten(line, 500)).collect()
+        let last = &own[own.len().saturating_sub(LOG_LINES)..];
+        last.iter().map(|line| text::shorten(&mask.apply(line), 500)).collect()
     }
 }
 

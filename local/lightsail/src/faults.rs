@@ -37,6 +37,8 @@ pub enum FaultKind {
     ServiceException,
     /// Nothing is done; `AccessDeniedException`, 400.
     AccessDenied,
+    /// Nothing is done; `InvalidInputException`, 400.
+    InvalidInput,
     /// Nothing is done; the connection is reset.
     ResetBefore,
     /// The work is done; the connection is reset in place of an answer.
@@ -56,6 +58,7 @@ impl FaultKind {
             FaultKind::Throttling => "throttling",
             FaultKind::ServiceException => "serviceException",
             FaultKind::AccessDenied => "accessDenied",
+            FaultKind::InvalidInput => "invalidInput",
             FaultKind::ResetBefore => "resetBefore",
             FaultKind::ResetAfter => "resetAfter",
             FaultKind::ErrorAfter => "errorAfter",

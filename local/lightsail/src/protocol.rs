@@ -112,6 +112,7 @@ fn refusal(fault: &Fault) -> Option<ApiError> {
         FaultKind::Throttling => Some(ApiError::throttling(message_of(fault))),
         FaultKind::ServiceException | FaultKind::ResetBefore => Some(ApiError::service(message_of(fault))),
         FaultKind::AccessDenied => Some(ApiError::access_denied(message_of(fault))),
+        FaultKind::InvalidInput => Some(ApiError::invalid_input(message_of(fault))),
         FaultKind::ResetAfter | FaultKind::ErrorAfter | FaultKind::Truncate | FaultKind::Delay => None,
     }
 }
@@ -120,6 +121,7 @@ fn message_of(fault: &Fault) -> String {
     let usual = match fault.kind {
         FaultKind::Throttling => "Rate exceeded",
         FaultKind::AccessDenied => "You are not authorized to perform this operation.",
+        FaultKind::InvalidInput => "The input is not valid.",
         _ => "An unexpected error occurred.",
     };
     fault.message.clone().unwrap_or_else(|| usual.to_owned())

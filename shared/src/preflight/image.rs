@@ -169,7 +169,7 @@ mod tests {
             (&both, &["windows/amd64"], Problem, "runs only linux/amd64"),
             (&both, &["unknown/unknown"], Problem, "holds only attestations"),
             (&both, &[], Problem, "holds only attestations"),
-            (&["prod"], &["linux/amd64"], Problem, "no immutable tag"),
+            (&["prod"], &["linux/amd64"], Problem, "no commit tag"),
         ];
         for (tags, names, status, words) in table {
             let check = check(tags, names, ReferenceStyle::Tag);

@@ -10,6 +10,7 @@ async fn refusals_are_played_and_nothing_is_done() {
         ("throttling", StatusCode::BAD_REQUEST, "ThrottlingException"),
         ("serviceException", StatusCode::INTERNAL_SERVER_ERROR, "ServiceException"),
         ("accessDenied", StatusCode::BAD_REQUEST, "AccessDeniedException"),
+        ("invalidInput", StatusCode::BAD_REQUEST, "InvalidInputException"),
     ] {
         lab.fault(json!({"kind": kind, "operation": "CreateContainerServiceDeployment"})).await;
         let input = deployment(&image("v1"));
