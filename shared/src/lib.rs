@@ -10,6 +10,7 @@ pub mod lambda;
 pub mod lock;
 pub mod mask;
 pub mod order;
+pub mod origin;
 mod outcome;
 pub mod planetscale;
 pub mod poll;
@@ -23,6 +24,8 @@ pub mod text;
 
 #[cfg(feature = "aws")]
 pub mod aws;
+#[cfg(feature = "builds")]
+pub mod builds;
 #[cfg(feature = "http")]
 pub mod custom_resource;
 #[cfg(feature = "executions")]

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::containers::DeploymentReport;
+use crate::origin::Origin;
 use crate::outcome::Outcome;
 use crate::release::{Execution, OnContainerFailure, Release};
 use crate::schema::DeployRequestReport;
@@ -105,6 +106,9 @@ pub struct Report {
     pub environment: String,
     /// The immutable tag, which names the commit.
     pub commit: Option<String>,
+    /// Where the image came from, if its build is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// The image reference that was deployed, or the repository and moving tag when none was.
     pub image: String,
     /// The image's digest.
@@ -138,6 +142,7 @@ pub fn report(ending: &Ending, finished_at: DateTime<Utc>) -> Report {
         application: release.application.clone(),
         environment: release.environment.clone(),
         commit: release.image.commit.as_ref().map(ToString::to_string),
+        origin: None,
         image: deployment.as_ref().map_or_else(
             || format!("{}:{}", release.image.uri, release.image.moving_tag),
             |deployment| deployment.image.clone(),
@@ -170,6 +175,7 @@ pub fn message(report: &Report) -> String {
         format!("Commit: {}", report.commit.as_deref().unwrap_or("unknown")),
         format!("Image: {}", report.digest),
     ];
+    lines.extend(report.origin.iter().flat_map(Origin::lines));
     if let Some(request) = &report.deploy_request {
         lines.push(format!("Deploy request #{}: {}", request.number, request.url));
     }
@@ -404,6 +410,23 @@ mod tests {
             );
             assert!(message(&report).contains(&format!("bookings-api in prod: {outcome}")));
             assert!(subject(&report).len() <= 100);
+        }
+    }
+
+    #[test]
+    fn a_message_tells_where_the_image_came_from() {
+        let mut report = report(&ending(Outcome::Released), DateTime::UNIX_EPOCH);
+        let before = message(&report);
+        report.origin = Some(Origin {
+            subject: Some("Show the stars".into()),
+            author: Some("Zoë".into()),
+            build_number: Some(7),
+            ..Origin::default()
+        });
+        let told = message(&report);
+        for line in ["Change: Show the stars", "From: Zoë", "Build 7"] {
+            assert!(told.lines().any(|told| told == line), "{told}");
+            assert!(!before.contains(line));
         }
     }
 

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import threading
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Iterator
 
@@ -134,7 +135,16 @@ def test_a_build_pushes_the_commit_and_the_moving_tag_and_that_starts_a_release(
 
     pushed = image(stage.aws, "qa")
     assert pushed and set(pushed["imageTags"]) == {commit, "qa"}
-    assert build.exported == {"COMMIT": commit, "IMAGE_DIGEST": pushed["imageDigest"]}
+    told = {name: value.strip() for name, value in build.exported.items()}
+    committed = datetime.fromisoformat(told.pop("COMMIT_TIME"))
+    assert 0 <= (datetime.now(timezone.utc) - committed).total_seconds() < 3_600
+    assert told == {
+        "COMMIT": commit,
+        "COMMIT_SUBJECT": "A change",
+        "COMMIT_AUTHOR": "Test",
+        "BUILD_TRIGGER": "",
+        "IMAGE_DIGEST": pushed["imageDigest"],
+    }
     ended = stage.ended(stage.qa, pushed["imageDigest"])
     assert (ended.outcome, ended.report["commit"]) == ("Released", commit)
     assert docker_hub == [f"{DOCKER_HUB['user']}:{DOCKER_HUB['token']}"]
@@ -205,6 +215,7 @@ def test_a_merged_pull_request_is_built_as_it_was_merged(
     assert image(stage.aws, head) is None
     ended = stage.ended(stage.prod, build.exported["IMAGE_DIGEST"])
     assert (ended.outcome, ended.report["commit"]) == ("Released", merged)
+    assert build.exported["BUILD_TRIGGER"] == "pr/1"
 
 
 @pytest.mark.parametrize("shell", ["each", "one"])

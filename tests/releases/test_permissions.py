@@ -88,6 +88,9 @@ REDRIVEN = {"".join(word.title() for word in function.split("-")) + "Role": func
 OTHERS = {
     ("AcquireLockRole", "states:DescribeExecution"),
     ("ReleaseRole", "sns:Publish"),
+    # Without them a release is as good, and tells no build: see test_origin.
+    ("FinishReleaseRole", "codebuild:ListBuildsForProject"),
+    ("FinishReleaseRole", "codebuild:BatchGetBuilds"),
     *((role, "dynamodb:PutItem") for role in REDRIVEN),
     *(("StartReleaseRole", action) for action in START),
     *(("GrantImagePullRole", action) for action in GRANT),

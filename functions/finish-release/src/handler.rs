@@ -1,6 +1,10 @@
+use chrono::{DateTime, Utc};
+use shared::builds::Builds;
 use shared::clock::Clock;
 use shared::lock::{Stand, stale, stand};
+use shared::origin::{Origin, pushed};
 use shared::records::Records;
+use shared::release::Release;
 use shared::report::{Ending, Report, message, report, subject};
 use shared::{Error, Outcome, aws, config};
 
@@ -9,6 +13,7 @@ pub struct Context {
     records: Records,
     topic_arn: String,
     clock: Clock,
+    builds: Option<Builds>,
 }
 
 impl Context {
@@ -19,11 +24,18 @@ impl Context {
             Records::from_env(&aws)?,
             config::required("TOPIC_ARN")?,
             Clock::system(),
-        ))
+        )
+        .with_builds(Builds::from_env(&aws)))
     }
 
     pub fn new(sns: aws_sdk_sns::Client, records: Records, topic_arn: String, clock: Clock) -> Self {
-        Self { sns, records, topic_arn, clock }
+        Self { sns, records, topic_arn, clock, builds: None }
+    }
+
+    /// Tells also which build an image came from.
+    #[must_use]
+    pub fn with_builds(self, builds: Option<Builds>) -> Self {
+        Self { builds, ..self }
     }
 }
 
@@ -32,13 +44,15 @@ impl Context {
 pub async fn handle(context: &Context, ending: Ending) -> Result<Report, Error> {
     let Ending { release, execution, redrives, .. } = &ending;
     let now = context.clock.now();
-    let report = report(&ending, now);
+    let mut report = report(&ending, now);
     let found = context.records.holder().await?;
     let held = match stand(found.as_ref(), &execution.arn, *redrives, now) {
         Stand::Later => return Err(stale()),
         Stand::Usable | Stand::Earlier => true,
         Stand::Settling(_) | Stand::Free | Stand::Other(_) => false,
     };
+    let served_at = (report.outcome == Outcome::Released).then_some(report.finished_at);
+    report.origin = context.origin(release, served_at).await;
     let notified = context.records.is_notified(execution).await?;
     context.records.write(execution, release, &report, notified).await?;
     if held {
@@ -60,6 +74,21 @@ pub async fn handle(context: &Context, ending: Ending) -> Result<Report, Error> 
 }
 
 impl Context {
+    /// Where the image came from. It makes the report better and decides nothing: a release ends without it too.
+    async fn origin(&self, release: &Release, served_at: Option<DateTime<Utc>>) -> Option<Origin> {
+        match self.builds.as_ref()?.newest().await {
+            Ok(builds) => {
+                let image = &release.image;
+                let build = pushed(&builds, &image.digest, image.commit.as_ref())?;
+                Some(Origin::of(build, served_at))
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the build of the image could not be looked up");
+                None
+            }
+        }
+    }
+
     async fn publish(&self, report: &Report) -> Result<(), Error> {
         let publish =
             self.sns.publish().topic_arn(&self.topic_arn).subject(subject(report)).message(message(report));

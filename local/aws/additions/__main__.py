@@ -6,6 +6,7 @@ Runs in the ministack virtual environment and takes ministack's own environment 
 from additions import (
     authorization,
     build_session,
+    builds,
     consistency,
     container_service_resource,
     control,
@@ -63,6 +64,7 @@ def main() -> None:
     registry_authorization.install()
     role_calls.install()
     build_session.install()
+    builds.install()
     service_events.install()
     service_faults.install()
     control.install()
