@@ -109,9 +109,9 @@ fn without(document: &Value, service: &str) -> Vec<Value> {
 
 /// `statement` without principals that were deleted; none when it names no other.
 fn without_deleted(mut statement: Value) -> Option<Value> {
-    match &mut statement["Principal"]["AWS"] {
-        Value::String(principal) if is_deleted(principal) => return None,
-        Value::Array(principals) => {
+    match statement.pointer_mut("/Principal/AWS") {
+        Some(Value::String(principal)) if is_deleted(principal) => return None,
+        Some(Value::Array(principals)) => {
             let named = !principals.is_empty();
             principals.retain(|principal| !principal.as_str().is_some_and(is_deleted));
             if named && principals.is_empty() {
