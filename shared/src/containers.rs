@@ -186,7 +186,7 @@ pub fn progress(
             let by = deployments.iter().find(|deployment| deployment.state == State::Active);
             let by = by.map_or("another one".into(), |deployment| format!("version {}", deployment.version));
             return Progress::Replaced {
-                because: format!("{name} was replaced by {by} from outside this release."),
+                because: format!("{} by {by} from outside this release.", replaced(service, version)),
             };
         }
         Some(State::Activating) => format!("{name} is ACTIVATING."),
@@ -201,6 +201,11 @@ pub fn progress(
             because: format!("{} {because}", text::deadline_passed("the containers", deadline)),
         },
     }
+}
+
+/// How the sentence begins that tells of a replaced deployment.
+pub fn replaced(service: &str, version: i32) -> String {
+    format!("Deployment {version} of {service} was replaced")
 }
 
 /// What `step` comes to when the whole `service` is in `condition`.

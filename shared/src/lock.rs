@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::image::ImageDigest;
 use crate::poll::{Patience, patience};
-use crate::release::{Cause, Release};
+use crate::release::{Cause, Release, console_url};
 use crate::start::HolderState;
 use crate::{Error, text};
 
@@ -161,7 +161,7 @@ pub fn wait_for(holder: &str, waited: u64, deadline: u64) -> Turn {
         Patience::Wait(seconds) => Turn::Wait { seconds, because },
         Patience::Exhausted => {
             let passed = text::deadline_passed("the lock of the environment", deadline);
-            Turn::TimedOut { because: format!("{passed} {because}") }
+            Turn::TimedOut { because: format!("{passed} {because} Its page: {}", console_url(holder)) }
         }
     }
 }
@@ -268,6 +268,9 @@ mod tests {
         assert!(
             matches!(wait_for(holder, 0, 100), Turn::Wait { seconds: 5, because } if because.contains("prod-1 "))
         );
-        assert!(matches!(wait_for(holder, 100, 100), Turn::TimedOut { .. }));
+        assert!(matches!(
+            wait_for(holder, 100, 100),
+            Turn::TimedOut { because } if because.contains("The release prod-1 holds") && because.ends_with(holder)
+        ));
     }
 }

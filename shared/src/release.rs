@@ -155,12 +155,16 @@ pub struct Execution {
 impl Execution {
     /// The execution's page in the Step Functions console.
     pub fn console_url(&self) -> String {
-        let region = self.arn.split(':').nth(3).unwrap_or_default();
-        format!(
-            "https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/executions/details/{}",
-            self.arn
-        )
+        console_url(&self.arn)
     }
+}
+
+/// The page in the Step Functions console of the execution with this ARN.
+pub fn console_url(arn: &str) -> String {
+    let region = arn.split(':').nth(3).unwrap_or_default();
+    format!(
+        "https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/executions/details/{arn}"
+    )
 }
 
 macro_rules! from_kebab_case {

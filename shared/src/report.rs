@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::containers::DeploymentReport;
+use crate::containers::{DeploymentReport, replaced};
 use crate::origin::Origin;
 use crate::outcome::Outcome;
 use crate::release::{Execution, OnContainerFailure, Release};
@@ -196,6 +196,8 @@ enum Serving {
     Untouched,
     /// The deployment that failed was the service's first.
     Nothing,
+    /// A deployment that somebody else made.
+    Foreign,
     /// The deployment before.
     Old,
 }
@@ -204,6 +206,11 @@ fn serving(ending: &Ending) -> Serving {
     match &ending.deployment {
         _ if ending.service_down => Serving::Down,
         None => Serving::Untouched,
+        Some(deployment)
+            if ending.because.starts_with(&replaced(&deployment.service, deployment.version)) =>
+        {
+            Serving::Foreign
+        }
         Some(deployment) if deployment.is_first => Serving::Nothing,
         Some(_) => Serving::Old,
     }
@@ -219,6 +226,7 @@ fn containers_failed(ending: &Ending) -> &'static str {
         Serving::Down => "The container service is down and nothing serves",
         Serving::Untouched => "No new containers were created; what served before is untouched",
         Serving::Nothing => "The new containers failed; they were the service's first, so nothing serves",
+        Serving::Foreign => "The new containers do not serve: another deployment took their place",
         Serving::Old => "The new containers failed; the old ones still serve",
     }
 }
@@ -486,6 +494,29 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_deployment_that_another_one_replaced_is_not_told_as_one_that_failed() {
+        use crate::containers::{Progress, ServiceDeployment, ServiceDeploymentState, progress};
+        let inactive = ServiceDeployment { version: 7, state: ServiceDeploymentState::Inactive };
+        let Progress::Replaced { because } = progress("app", 7, &[inactive], 0, 100) else {
+            panic!("not replaced")
+        };
+        let deployment = Some(DeploymentReport {
+            service: "app".into(),
+            version: 7,
+            image: "host/app:1".into(),
+            url: "https://app.example".into(),
+            is_first: true,
+        });
+        let ending = Ending { because, deployment, ..ending(Outcome::ContainersFailed) };
+        let told = report(&ending, DateTime::UNIX_EPOCH).what_happened;
+        assert!(
+            told.starts_with("The new containers do not serve: another deployment took their place"),
+            "{told}"
+        );
+        assert!(!told.contains("failed") && !told.contains("nothing serves"), "{told}");
     }
 
     #[test]

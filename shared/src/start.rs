@@ -294,6 +294,84 @@ mod tests {
     }
 
     #[test]
+    fn what_failed_or_was_stopped_stays_so_and_a_tag_that_was_moved_back_is_found() {
+        let (a, b) = (digest('a'), digest('b'));
+        let seen = |digest: &ImageDigest, second: i64| {
+            Some(Seen { digest: digest.clone(), at: at() + TimeDelta::seconds(second) })
+        };
+        let last = |digest: &ImageDigest, second: i64| {
+            Some(LastRelease {
+                digest: digest.clone(),
+                execution: "prod-1".into(),
+                started_at: at() + TimeDelta::seconds(second),
+            })
+        };
+        let held = |digest: &ImageDigest, state| Some((digest.clone(), state));
+        for (now, known, lost, why) in [
+            (
+                &a,
+                Known { seen: seen(&a, 10), last: last(&b, 0), ..Known::default() },
+                false,
+                "stopped while it waited for its turn, before it held the lock",
+            ),
+            (
+                &a,
+                Known {
+                    seen: seen(&a, 10),
+                    last: last(&b, 0),
+                    holder: held(&b, HolderState::Running),
+                    ..Known::default()
+                },
+                false,
+                "the same, and the release before it is still at work",
+            ),
+            (
+                &a,
+                Known {
+                    seen: seen(&a, 10),
+                    last: last(&b, 0),
+                    holder: held(&a, HolderState::Ended),
+                    ..Known::default()
+                },
+                false,
+                "failed in finish-release, its lock not freed and no record written",
+            ),
+            (
+                &a,
+                Known { seen: seen(&a, 10), ..Known::default() },
+                false,
+                "the first release, failed before it held the lock",
+            ),
+            (
+                &b,
+                Known {
+                    seen: seen(&a, 10),
+                    last: last(&b, 0),
+                    holder: held(&a, HolderState::Ended),
+                    ..Known::default()
+                },
+                true,
+                "moved back to the last recorded image after a release that failed in finish-release",
+            ),
+            (
+                &b,
+                Known { seen: seen(&a, 10), last: last(&b, 0), ..Known::default() },
+                true,
+                "moved back to the last recorded image after a release that was stopped while it waited",
+            ),
+            (
+                &b,
+                Known { seen: seen(&a, 0), last: last(&b, 10), ..Known::default() },
+                false,
+                "its release was started without being noted as seen, and is the last",
+            ),
+        ] {
+            let found = is_lost(&tag("prod"), now, &known);
+            assert_eq!(found.is_ok(), lost, "{why}: {found:?}");
+        }
+    }
+
+    #[test]
     fn the_scheduled_look_starts_only_what_nobody_released_runs_or_stopped() {
         let (new, old) = (digest('a'), digest('b'));
         let lost = |known: Known| is_lost(&tag("prod"), &new, &known).is_ok();

@@ -62,6 +62,9 @@ def test_a_connection_string_that_is_not_filled_takes_the_schema_back(stage: Sta
     finally:
         stage.fill_connection_strings()
     check(stage, ended, "SchemaReverted", "connection-string", "FillConnectionString")
+    assert ended.report["whatHappened"].startswith("No new containers were created")
+    assert ended.report["whatToDo"].startswith("Mend what the reason names")
+    assert ended.report["needsAPerson"]
 
 
 def test_an_environment_of_the_container_that_is_not_json(stage: Stage) -> None:
