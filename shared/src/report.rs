@@ -231,8 +231,8 @@ fn containers_failed(ending: &Ending) -> &'static str {
     }
 }
 
-/// That the deploy request stays open though its change is not to be applied; nothing when it does not.
-fn left_open(ending: &Ending) -> String {
+/// Whether the deploy request stays open though its change is not to be applied; the reason tells of it.
+fn is_left_open(ending: &Ending) -> bool {
     let ends_closed = match ending.outcome {
         Outcome::Released
         | Outcome::SchemaRefused
@@ -245,13 +245,7 @@ fn left_open(ending: &Ending) -> String {
         | Outcome::RevertRefused
         | Outcome::TimedOut => false,
     };
-    match &ending.deploy_request {
-        Some(request) if ends_closed && request.closed == Some(false) => format!(
-            "Deploy request #{} is still open ({}): look at {}, or the next release adopts it.",
-            request.number, request.state, request.url
-        ),
-        _ => String::new(),
-    }
+    ends_closed && ending.deploy_request.as_ref().is_some_and(|request| request.closed == Some(false))
 }
 
 fn needs_a_person(ending: &Ending) -> bool {
@@ -269,7 +263,7 @@ fn needs_a_person(ending: &Ending) -> bool {
     let nothing_serves = matches!(serving(ending), Serving::Down | Serving::Nothing);
     ending.outcome.needs_a_person()
         || (did_not_start && (nothing_serves || is_misconfigured(ending)))
-        || !left_open(ending).is_empty()
+        || is_left_open(ending)
 }
 
 fn what_happened(ending: &Ending) -> String {
@@ -317,8 +311,7 @@ fn what_happened(ending: &Ending) -> String {
         }
         _ => "",
     };
-    let left_open = left_open(ending);
-    let parts = [&*start, because.trim(), error.trim(), &*left_open, schema];
+    let parts = [&*start, because.trim(), error.trim(), schema];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
@@ -536,7 +529,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_stayed_open_is_told_and_needs_a_person() {
+    fn a_request_that_stayed_open_needs_a_person() {
         let request = |closed| {
             Some(DeployRequestReport {
                 number: serde_json::from_str("7").unwrap(),
@@ -566,9 +559,8 @@ mod tests {
                             | Outcome::ContainersFailed
                             | Outcome::ReleaseError
                     );
-                let told = report.what_happened.contains("#7 is still open (in_progress)");
-                assert_eq!(told, expected, "{outcome}, {closed:?}, {schema:?}");
-                assert!(report.needs_a_person || !told, "{outcome}");
+                let needed = expected || outcome.needs_a_person();
+                assert_eq!(report.needs_a_person, needed, "{outcome}, {closed:?}, {schema:?}");
             }
         }
     }
