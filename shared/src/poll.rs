@@ -23,6 +23,16 @@ pub fn next_wait(waited: u64) -> u64 {
     (waited / 10).clamp(SHORTEST_WAIT, longest)
 }
 
+/// The longest wait between two looks at what a person has to do, in seconds, on the first day.
+pub const LONGEST_WAIT_FOR_A_PERSON: u64 = 300;
+/// How long that bound holds, in seconds: a person who did not act in a day is looked for as everything else is.
+pub const FIRST_DAY: u64 = 86_400;
+
+/// Of `seconds` until the next look after `waited` seconds, as many as are waited for a person.
+pub fn for_a_person(seconds: u64, waited: u64) -> u64 {
+    if waited < FIRST_DAY { seconds.min(LONGEST_WAIT_FOR_A_PERSON) } else { seconds }
+}
+
 /// Whether to look again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Patience {
@@ -60,6 +70,15 @@ mod tests {
             (900_000, 3_600),
         ] {
             assert_eq!(next_wait(waited), expected, "after {waited} s");
+        }
+    }
+
+    #[test]
+    fn a_person_is_looked_for_every_five_minutes_on_the_first_day() {
+        for (seconds, waited, expected) in
+            [(5, 0, 5), (900, 9_000, 300), (3_600, 86_399, 300), (3_600, 86_400, 3_600)]
+        {
+            assert_eq!(for_a_person(seconds, waited), expected, "after {waited} s");
         }
     }
 

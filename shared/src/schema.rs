@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::image::ImageDigest;
 use crate::outcome::Outcome;
 use crate::planetscale::{DeployOperation, DeployRequest, DeployRequestNumber, DeploymentState, Stage};
-use crate::poll::{Patience, patience};
+use crate::poll::{self, Patience, patience};
 use crate::release::{Deadlines, DestructiveChanges, Image};
 use crate::report::SchemaChange;
 use crate::{Error, text};
@@ -133,9 +133,6 @@ const DEQUEUED_AFTER: u64 = 60;
 
 /// The most characters of a reason, which quotes branches, statements and messages of others.
 const LONGEST_REASON: usize = 6_000;
-
-/// The longest wait between two looks at what a person has to do, in seconds.
-const LONGEST_WAIT_FOR_A_PERSON: u64 = 300;
 
 /// What to do next about `request`, for which the release waited `waited` seconds for `goal`.
 pub fn next_step(
@@ -451,7 +448,7 @@ fn wait(goal: Goal, request: &DeployRequest, waited: u64, deadlines: &Deadlines,
     let for_a_person = goal == Goal::Approval || gated;
     match patience(waited, deadline) {
         Patience::Wait(seconds) if for_a_person => {
-            let seconds = seconds.min(LONGEST_WAIT_FOR_A_PERSON);
+            let seconds = poll::for_a_person(seconds, waited);
             if goal == Goal::Schema {
                 Step::AwaitCutover { seconds, because }
             } else {

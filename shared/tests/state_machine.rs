@@ -322,7 +322,8 @@ fn the_longest_waits_that_the_parameters_allow_fit_into_a_history() {
         ("WaitForTurn", "TurnDeadline"),
         ("WaitForValidation", "ValidationDeadline"),
         ("WaitForApproval", "ApprovalDeadline"),
-        ("WaitForSchema", "SchemaDeadline"),
+        // A person is looked for more often than a migration, under the same deadline.
+        ("WaitForCutover", "SchemaDeadline"),
         ("WaitForContainers", "ContainersDeadline"),
         ("WaitForRevert", "RevertDeadline"),
     ];
@@ -334,7 +335,8 @@ fn the_longest_waits_that_the_parameters_allow_fit_into_a_history() {
         let ring: u64 = [wait, look, question].iter().map(|name| events(&states[*name])).sum();
         let (deadline, mut waited, mut looks) = (most(parameter), 0, 0);
         while let shared::poll::Patience::Wait(seconds) = shared::poll::patience(waited, deadline) {
-            waited += seconds;
+            let for_a_person = ["WaitForApproval", "WaitForCutover"].contains(&wait);
+            waited += if for_a_person { shared::poll::for_a_person(seconds, waited) } else { seconds };
             looks += 1;
         }
         all += looks * ring;

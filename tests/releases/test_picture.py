@@ -31,6 +31,24 @@ def test_every_state_has_a_box_and_every_edge_a_line_or_a_mark(picture: Picture)
             assert target in drawn.edges or target == "FinishRelease" and (drawn.ends or drawn.fails), (name, target)
 
 
+def test_the_architecture_tells_the_numbers_of_now() -> None:
+    text = DEFINITION.read_text()
+    definition = yaml.safe_load(text)["States"]
+    edges = {
+        (name, target)
+        for name, state in definition.items()
+        for way in [state, {"Next": state.get("Default")}, *state.get("Choices", []), *state.get("Catch", [])]
+        if (target := way.get("Next"))
+    }
+    numbers = {"states": len(definition), "edges": len(edges), "lines": len(text.splitlines())}
+    for block in ("Catch", "Retry"):
+        numbers[f"{block} blocks"] = sum(len(state.get(block, [])) for state in definition.values())
+    document = (PICTURE.parent / "architecture.md").read_text()
+    for what, number in numbers.items():
+        row = next(line for line in document.splitlines() if line.startswith(f"| {what} |"))
+        assert row.split("|")[-2].strip() == f"{number:,}", what
+
+
 def test_no_box_lies_on_another_and_all_are_inside(picture: Picture) -> None:
     boxes = [(s.x - s.width / 2, s.x + s.width / 2, s.y) for s in picture.states.values()]
     assert all(left >= 0 and right <= picture.width and 0 <= y <= picture.height for left, right, y in boxes)
