@@ -8,7 +8,7 @@ export PYTHONPATH := $(CURDIR)/local:$(CURDIR)/tests
 export PYTHONDONTWRITEBYTECODE := 1
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help setup demo test unit releases releases-roles releases-states releases-waits releases-others chaos fuzz-order bench picture \
+.PHONY: help setup demo test unit releases releases-roles releases-states releases-waits releases-others chaos fuzz-order bench simulate jsonata picture \
 	lint package emulators for-demo for-test for-lint for-package for-bench
 
 help: ## Say what there is to make.
@@ -41,7 +41,7 @@ lint: for-lint ## Check format, lints, template, workflows, pins and dependencie
 
 unit: for-test ## Run the tests of the decisions, of the two emulators and of the example.
 	cargo test --workspace --exclude simulation --features shared/planetscale
-	$(if $(wildcard tests/simulation/Cargo.toml),cargo test -p simulation)
+	cargo test -p simulation
 	$(TOOLS)/python -m cloud.mariadb cargo test --workspace --exclude simulation --features shared/planetscale --test api --test order -- --ignored
 	cargo test --manifest-path $(EXAMPLE) --target-dir target/example
 	$(TOOLS)/python -m cloud.mariadb cargo test --manifest-path $(EXAMPLE) --target-dir target/example -- --ignored
@@ -79,6 +79,15 @@ chaos: for-test emulators ## Make hundreds of releases with faults; SEED, RELEAS
 fuzz-order: for-test ## Judge thousands of random schema changes against MariaDB; ORDER_SEED and ORDER_CASES can be set.
 	ORDER_SEED=$(or $(ORDER_SEED),$(shell date +%s)) ORDER_CASES=$(or $(ORDER_CASES),5000) $(TOOLS)/python -m cloud.mariadb \
 		cargo test --workspace --exclude simulation --features shared/planetscale --test order -- --ignored --nocapture generator
+
+simulate: ## Make releases with faults in one process, on virtual time, until a promise is broken; SEED and RELEASES can be set.
+	cargo run --quiet -p simulation -- $(if $(SEED),--seed $(SEED)) $(if $(RELEASES),--releases $(RELEASES))
+
+# The reference implementation of JSONata, by which the simulation's is judged.
+jsonata:
+	npm install --silent --no-audit --no-fund --prefix .local/jsonata jsonata@2.2.2
+	cargo run --quiet -p simulation -- --expressions > .local/jsonata/cases.json
+	node tests/simulation/jsonata.mjs .local/jsonata/cases.json tests/simulation/tests/jsonata.json
 
 bench: export PYTHONPATH := $(CURDIR):$(CURDIR)/tests/releases:$(PYTHONPATH)
 bench: for-bench emulators ## Measure; PARTS=functions,releases,scale,build and SCALE=1,500 can be set.

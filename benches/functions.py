@@ -83,7 +83,7 @@ def _built(show: Show) -> dict[str, Path]:
     """The release binaries by function's name."""
     show("cargo build --release")
     emulators = ["--exclude", "planetscale-emulator", "--exclude", "lightsail-emulator"]
-    command = ["cargo", "build", "--quiet", "--release", "--workspace", *emulators]
+    command = ["cargo", "build", "--quiet", "--release", "--workspace", "--exclude", "simulation", *emulators]
     if subprocess.run(command, cwd=REPOSITORY).returncode:
         raise Failed(f"{' '.join(command)} failed")
     target = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))

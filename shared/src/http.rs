@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use reqwest::header::HeaderMap;
+pub use reqwest::header::HeaderMap;
 use reqwest::redirect;
 pub use reqwest::{Method, Request, StatusCode, Url};
 

@@ -49,8 +49,11 @@ impl Emulator {
     ///
     /// # Errors
     /// What is missing for the runtime that the options name.
-    pub async fn new(options: &Options, runtime: Option<Arc<dyn Runtime>>) -> Result<Self, String> {
-        let client = HttpClient::new();
+    pub async fn new(
+        options: &Options,
+        runtime: Option<Arc<dyn Runtime>>,
+        client: HttpClient,
+    ) -> Result<Self, String> {
         let ecr =
             Arc::new(Ecr::new(options.ecr_endpoint.clone(), options.ecr_credentials.clone(), client.clone()));
         let verdicts = Arc::new(VerdictTable::new());

@@ -1,6 +1,7 @@
 //! A small client for plain HTTP.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,6 +12,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
+use crate::runtime::BoxFuture;
+
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An answer, read to its end.
@@ -20,13 +23,20 @@ pub struct Answer {
     pub body: Bytes,
 }
 
+/// Answers requests in this process.
+pub type Answers =
+    Arc<dyn Fn(Request<Full<Bytes>>) -> BoxFuture<'static, Result<Answer, String>> + Send + Sync>;
+
 /// The client; clones share their connections.
 #[derive(Clone)]
-pub struct HttpClient(Client<HttpConnector, Full<Bytes>>);
+pub enum HttpClient {
+    Network(Client<HttpConnector, Full<Bytes>>),
+    InProcess(Answers),
+}
 
 impl HttpClient {
     pub fn new() -> Self {
-        HttpClient(Client::builder(TokioExecutor::new()).build_http())
+        HttpClient::Network(Client::builder(TokioExecutor::new()).build_http())
     }
 
     /// Sends `request` and reads the answer.
@@ -34,9 +44,13 @@ impl HttpClient {
     /// # Errors
     /// What went wrong, naming the address, when there is no complete answer in 10 seconds.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, String> {
+        let client = match self {
+            HttpClient::Network(client) => client,
+            HttpClient::InProcess(answers) => return answers(request).await,
+        };
         let address = address_of(&request);
         within_time(&address, async {
-            let (head, body) = self.0.request(request).await.map_err(|error| error.to_string())?.into_parts();
+            let (head, body) = client.request(request).await.map_err(|error| error.to_string())?.into_parts();
             let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
             Ok(Answer { status: head.status, headers: head.headers, body })
         })
@@ -52,8 +66,16 @@ impl HttpClient {
         request: Request<Full<Bytes>>,
         mut take: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<StatusCode, String> {
+        let client = match self {
+            HttpClient::Network(client) => client,
+            HttpClient::InProcess(answers) => {
+                let answer = answers(request).await?;
+                take(&answer.body).map_err(|error| error.to_string())?;
+                return Ok(answer.status);
+            }
+        };
         let address = address_of(&request);
-        let answer = async { self.0.request(request).await.map_err(|error| error.to_string()) };
+        let answer = async { client.request(request).await.map_err(|error| error.to_string()) };
         let mut answer: Response<Incoming> = within_time(&address, answer).await?;
         loop {
             let frame = async { answer.frame().await.transpose().map_err(|error| error.to_string()) };

@@ -9,7 +9,7 @@
 //! parties saw live. Where neither tells, a member of [`settings::Settings`] decides.
 
 mod authorization;
-mod clock;
+pub mod clock;
 mod control;
 mod ecr;
 mod emulator;
@@ -34,6 +34,7 @@ mod validation;
 pub mod verdicts;
 mod views;
 
+pub use http_client::{Answer, Answers};
 pub use options::{Options, RuntimeKind};
 pub use processes::run_if_started_as_one as run_if_started_as_container;
-pub use server::{Server, StartError};
+pub use server::{Server, StartError, in_process};

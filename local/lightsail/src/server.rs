@@ -25,6 +25,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tower_service::Service;
 
 use crate::emulator::Emulator;
+use crate::http_client::{Answers, HttpClient};
 use crate::options::Options;
 use crate::runtime::Runtime;
 use crate::{clock, control, protocol};
@@ -74,12 +75,9 @@ impl Server {
         let failed = |source| StartError::Listen { address: options.listen, source };
         let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let emulator = Arc::new(Emulator::new(&options, runtime).await.map_err(StartError::Runtime)?);
-        let router = Router::new()
-            .route("/", post(protocol::answer))
-            .nest("/_control", control::router())
-            .with_state(emulator.clone());
-        let accepting = tokio::spawn(accept(listener, router));
+        let emulator = Emulator::new(&options, runtime, HttpClient::new()).await;
+        let emulator = Arc::new(emulator.map_err(StartError::Runtime)?);
+        let accepting = tokio::spawn(accept(listener, router(emulator.clone())));
         Ok(Server { address, emulator, accepting })
     }
 
@@ -103,6 +101,19 @@ impl Drop for Server {
             service.abort_tasks();
         }
     }
+}
+
+/// An emulator that is called in this process, whose images `ecr` knows; it goes by the time that
+/// [`clock::set_for_this_thread`] sets. Its faults that break a connection off have no effect here.
+///
+/// # Errors
+/// What is missing for the runtime that the options name.
+pub async fn in_process(options: &Options, ecr: Answers) -> Result<Router, String> {
+    Ok(router(Arc::new(Emulator::new(options, None, HttpClient::InProcess(ecr)).await?)))
+}
+
+fn router(emulator: Arc<Emulator>) -> Router {
+    Router::new().route("/", post(protocol::answer)).nest("/_control", control::router()).with_state(emulator)
 }
 
 async fn accept(listener: TcpListener, router: Router) {

@@ -210,7 +210,8 @@ impl Service {
                 "arn:aws:iam::{role_account}:role/amazon/lightsail/{region}/containers/{name}/{principal}"
             ),
             name: new.name,
-            id: Uuid::new_v4(),
+            // From the source of the other identifiers, so that a seed decides all of them.
+            id: uuid::Builder::from_random_bytes(fastrand::u128(..).to_be_bytes()).into_uuid(),
             created_at: clock::now(),
             tags: new.tags,
             power: new.power,

@@ -22,8 +22,7 @@ pub struct App {
 }
 
 impl App {
-    pub fn new(initial: Settings, quiet: bool, storage: Box<dyn Storage>) -> Self {
-        let clock = Clock::default();
+    pub fn new(initial: Settings, quiet: bool, storage: Box<dyn Storage>, clock: Clock) -> Self {
         let world = World::new(initial.clone(), storage, clock.now());
         Self { world: Mutex::new(world), clock, initial, quiet }
     }

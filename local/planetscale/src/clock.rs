@@ -46,15 +46,27 @@ impl Serialize for Timestamp {
 }
 
 /// The clock of the emulator.
-#[derive(Debug, Default)]
 pub struct Clock {
+    time: fn() -> i64,
     ahead: AtomicI64,
 }
 
+impl Default for Clock {
+    /// The system's clock.
+    fn default() -> Self {
+        Self::new(|| Utc::now().timestamp_millis())
+    }
+}
+
 impl Clock {
+    /// The clock that `time` tells, in milliseconds since 1970.
+    pub fn new(time: fn() -> i64) -> Self {
+        Self { time, ahead: AtomicI64::default() }
+    }
+
     /// What time it is.
     pub fn now(&self) -> Timestamp {
-        Timestamp(Utc::now().timestamp_millis() + self.ahead.load(Ordering::Relaxed))
+        Timestamp((self.time)() + self.ahead.load(Ordering::Relaxed))
     }
 
     /// Moves the clock forward.

@@ -21,5 +21,5 @@ mod watch;
 mod world;
 
 pub use options::Options;
-pub use server::{Server, StartError};
+pub use server::{Server, StartError, in_process};
 pub use settings::Settings;

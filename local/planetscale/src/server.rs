@@ -21,7 +21,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use tower_service::Service;
 
 use crate::app::{App, router};
+use crate::clock::Clock;
 use crate::options::Options;
+use crate::settings::Settings;
 use crate::storage::{ConnectError, DatabaseServer, Memory, Storage};
 
 /// A running emulator. It ends when this is dropped.
@@ -71,7 +73,7 @@ impl Server {
         let failed = |source| StartError::Listen { address: options.listen, source };
         let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let app = Arc::new(App::new(options.settings, options.quiet, storage));
+        let app = Arc::new(App::new(options.settings, options.quiet, storage, Clock::default()));
         Ok(Self { address, accepting: tokio::spawn(accept(listener, router(app))) })
     }
 
@@ -85,6 +87,12 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.accepting.abort();
     }
+}
+
+/// An emulator in memory that is called in this process, by the time that `time` tells in milliseconds since 1970.
+/// Its faults that break a connection off have no effect here.
+pub fn in_process(settings: Settings, time: fn() -> i64) -> Router {
+    router(Arc::new(App::new(settings, true, Box::<Memory>::default(), Clock::new(time))))
 }
 
 async fn accept(listener: TcpListener, router: Router) {

@@ -1,0 +1,181 @@
+//! The functions: the real handlers, with clients whose calls the world answers.
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_types::region::Region;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use shared::clock::Clock;
+use shared::fence::Fence;
+use shared::image::ReferenceStyle;
+use shared::planetscale::{Connection, PlanetScale, Writer};
+use shared::records::Records;
+use shared::{Error, aws, http, lambda, lightsail};
+
+use crate::asl::Failure;
+use crate::stack::{self, Stack};
+use crate::time::{VirtualTime, date};
+
+/// The contexts of all functions.
+pub struct Functions {
+    start_release: start_release::handler::Context,
+    acquire_lock: acquire_lock::handler::Context,
+    get_deploy_request: get_deploy_request::handler::Context,
+    writer: Writer,
+    create_container_deployment: create_container_deployment::handler::Context,
+    get_container_deployment: get_container_deployment::handler::Context,
+    finish_release: finish_release::handler::Context,
+}
+
+impl Functions {
+    /// Those of `stack`, whose calls go over `http`.
+    pub fn new(stack: &Stack, http: &http::Client) -> Self {
+        let aws = aws::over(http.clone())
+            .region(Region::from_static("us-east-1"))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+                "AKID",
+                "none",
+                None,
+                None,
+                "simulation",
+            )))
+            .sleep_impl(VirtualTime)
+            .time_source(VirtualTime)
+            .build();
+        let records = Records::new(aws_sdk_dynamodb::Client::new(&aws), "releases".into());
+        let ecr = aws_sdk_ecr::Client::new(&aws);
+        let sfn = aws_sdk_sfn::Client::new(&aws);
+        let secrets = aws_sdk_secretsmanager::Client::new(&aws);
+        let clock = Clock::new(date);
+        let planetscale = PlanetScale::new(http.clone(), None);
+        let fence = Fence::new(records.clone(), clock.clone());
+        let connection = Connection::new(planetscale, secrets.clone(), stack::PLANETSCALE_SECRET.into());
+        Self {
+            start_release: start_release::handler::Context::new(
+                ecr.clone(),
+                sfn.clone(),
+                records.clone(),
+                start_settings(stack),
+                http.clone(),
+                clock.clone(),
+            ),
+            acquire_lock: acquire_lock::handler::Context::new(
+                ecr.clone(),
+                sfn,
+                records.clone(),
+                clock.clone(),
+            ),
+            get_deploy_request: get_deploy_request::handler::Context::new(connection.clone(), ecr.clone()),
+            writer: Writer { connection, fence: fence.clone() },
+            create_container_deployment: create_container_deployment::handler::Context::new(
+                lightsail::client_without_retries(&aws),
+                ecr,
+                secrets,
+                fence,
+                container_settings(),
+            ),
+            get_container_deployment: get_container_deployment::handler::Context::new(
+                aws_sdk_lightsail::Client::new(&aws),
+                stack::CONTAINER.into(),
+                Some("DATABASE_URL".into()),
+            ),
+            finish_release: finish_release::handler::Context::new(
+                aws_sdk_sns::Client::new(&aws),
+                records,
+                stack::TOPIC.into(),
+                clock,
+            ),
+        }
+    }
+
+    /// Invokes `function`, by the name of its folder.
+    ///
+    /// # Errors
+    /// As Lambda hands them to Step Functions.
+    ///
+    /// # Panics
+    /// When there is no such function.
+    pub async fn invoke(&self, function: &str, payload: Value) -> Result<Value, Failure> {
+        match function {
+            "start-release" => run(&self.start_release, start_release::handler::handle, payload).await,
+            "acquire-lock" => run(&self.acquire_lock, acquire_lock::handler::handle, payload).await,
+            "create-deploy-request" => {
+                run(&self.writer, create_deploy_request::handler::handle, payload).await
+            }
+            "get-deploy-request" => {
+                run(&self.get_deploy_request, get_deploy_request::handler::handle, payload).await
+            }
+            "deploy-deploy-request" => {
+                run(&self.writer, deploy_deploy_request::handler::handle, payload).await
+            }
+            "close-deploy-request" => run(&self.writer, close_deploy_request::handler::handle, payload).await,
+            "revert-deploy-request" => {
+                run(&self.writer, revert_deploy_request::handler::handle, payload).await
+            }
+            "skip-revert" => run(&self.writer, skip_revert::handler::handle, payload).await,
+            "create-container-deployment" => {
+                run(&self.create_container_deployment, create_container_deployment::handler::handle, payload)
+                    .await
+            }
+            "get-container-deployment" => {
+                run(&self.get_container_deployment, get_container_deployment::handler::handle, payload).await
+            }
+            "finish-release" => run(&self.finish_release, finish_release::handler::handle, payload).await,
+            other => panic!("the simulation does not know the function {other}"),
+        }
+    }
+}
+
+/// One invocation, as `shared::lambda::serve` makes it.
+async fn run<C, I, O>(
+    context: &C,
+    handler: impl AsyncFn(&C, I) -> Result<O, Error>,
+    payload: Value,
+) -> Result<Value, Failure>
+where
+    I: DeserializeOwned,
+    O: Serialize,
+{
+    let answer = match lambda::parse(payload) {
+        Ok(input) => handler(context, input).await,
+        Err(error) => Err(error),
+    };
+    answer.map(|output| json!(output)).map_err(|error| {
+        let diagnostic = lambda_runtime::Diagnostic::from(error);
+        let cause = json!({"errorType": diagnostic.error_type, "errorMessage": diagnostic.error_message});
+        Failure { error: diagnostic.error_type, cause: cause.to_string() }
+    })
+}
+
+fn start_settings(stack: &Stack) -> start_release::settings::Settings {
+    start_release::settings::Settings {
+        application: stack::APPLICATION.into(),
+        environment: stack::ENVIRONMENT.into(),
+        repository: stack::REPOSITORY.into(),
+        repository_uri: stack::REPOSITORY_URI.into(),
+        moving_tag: stack::tag(stack::MOVING_TAG),
+        moving_tags: vec![stack::tag(stack::MOVING_TAG)],
+        service: stack::SERVICE.into(),
+        database: stack.database.then(stack::database),
+        policy: stack.policy,
+        deadlines: stack.deadlines,
+        last_call: 70,
+        state_machine_arn: crate::services::sfn::MACHINE.into(),
+    }
+}
+
+fn container_settings() -> create_container_deployment::handler::Settings {
+    create_container_deployment::handler::Settings {
+        container: stack::CONTAINER.into(),
+        port: 8080,
+        health_check_path: "/health".into(),
+        environment: "{}".into(),
+        connection_string: Some(create_container_deployment::handler::ConnectionString {
+            variable: "DATABASE_URL".into(),
+            secret_arn: stack::CONNECTION_SECRET.into(),
+        }),
+        reference: "tag".parse::<ReferenceStyle>().unwrap_or_else(|_| panic!("ImageReference takes tag")),
+        moving_tags: shared::image::TagList(vec![stack::tag(stack::MOVING_TAG)]),
+    }
+}

@@ -1,0 +1,268 @@
+//! What must hold when a story is over.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use shared::Outcome;
+use shared::release::DestructiveChanges;
+
+use crate::services::sfn::Execution;
+use crate::stack;
+use crate::story::requests;
+use crate::world::{Cloud, Kind, World};
+
+/// What is broken; nothing is the usual.
+pub async fn broken(world: &Arc<World>) -> Vec<String> {
+    let serving = serving(world).await;
+    let requests = requests(world).await;
+    let cloud = world.cloud();
+    let mut wrong = cloud.wrong.clone();
+    one_at_a_time(&cloud, &mut wrong);
+    judged(&cloud, world.stack.policy.destructive_changes, &mut wrong);
+    one_deployment_each(&cloud, &mut wrong);
+    for execution in cloud.executions.all.values() {
+        ended_with_a_name(execution, &mut wrong);
+        refused_touched_nothing(&cloud, execution, &mut wrong);
+        told_and_recorded(&cloud, execution, &mut wrong);
+        not_without_a_reason(&cloud, execution, &mut wrong);
+    }
+    schema_is_told(&cloud, &requests, &mut wrong);
+    tag_is_released(&cloud, serving.as_deref(), &mut wrong);
+    no_secret(&cloud, &mut wrong);
+    wrong
+}
+
+/// The tag of the image that serves.
+async fn serving(world: &World) -> Option<String> {
+    let asked = json!({"serviceName": stack::SERVICE});
+    let services = world.lightsail("POST", "act/GetContainerServices", asked).await;
+    let image =
+        &services["containerServices"][0]["currentDeployment"]["containers"][stack::CONTAINER]["image"];
+    image.as_str()?.rsplit(':').next().map(str::to_owned)
+}
+
+/// Nobody changes anything while another release is at work.
+fn one_at_a_time(cloud: &Cloud, wrong: &mut Vec<String>) {
+    let mut at_work: Option<&str> = None;
+    for change in &cloud.mutations {
+        let who = label(cloud, &change.execution);
+        match &change.kind {
+            Kind::Lock(_) => at_work = None,
+            _ if change.holder.as_deref() == Some(&change.execution) => at_work = Some(&change.execution),
+            kind => match &change.holder {
+                None => wrong.push(format!("{who} did {kind:?} without the lock, which nobody held")),
+                Some(holder) if at_work == Some(holder) => {
+                    wrong.push(format!("{who} did {kind:?} while {} was at work", label(cloud, holder)));
+                }
+                Some(_) => {}
+            },
+        }
+    }
+}
+
+/// What was deployed was allowed by the policy.
+fn judged(cloud: &Cloud, policy: DestructiveChanges, wrong: &mut Vec<String>) {
+    for change in &cloud.mutations {
+        let Kind::Deployed { number, drops: true, statements } = &change.kind else { continue };
+        let containers = cloud.mutations.iter().any(|other| {
+            other.execution == change.execution
+                && matches!(other.kind, Kind::Containers { .. })
+                && other.at < change.at
+        });
+        let allowed = match policy {
+            DestructiveChanges::Allow => true,
+            DestructiveChanges::AfterContainers => containers,
+            DestructiveChanges::Refuse => false,
+        };
+        if !allowed {
+            let who = label(cloud, &change.execution);
+            wrong.push(format!("{who} deployed #{number} against the policy: {}", statements.join("; ")));
+        }
+    }
+}
+
+fn one_deployment_each(cloud: &Cloud, wrong: &mut Vec<String>) {
+    let mut count: BTreeMap<&str, u32> = BTreeMap::new();
+    for change in &cloud.mutations {
+        if let Kind::Containers { marker } = &change.kind {
+            *count.entry(marker).or_default() += 1;
+        }
+    }
+    for (marker, count) in count.into_iter().filter(|(_, count)| *count > 1) {
+        wrong.push(format!("{marker} has {count} deployments"));
+    }
+}
+
+/// Every execution ends, in a state that names the outcome, unless a person stopped it.
+fn ended_with_a_name(execution: &Execution, wrong: &mut Vec<String>) {
+    let label = &execution.label;
+    let named = Outcome::ALL.iter().any(|outcome| outcome.to_string() == execution.end_state());
+    match execution.status() {
+        "ABORTED" => {}
+        "SUCCEEDED" if named => {}
+        "FAILED"
+            if named
+                && execution
+                    .failure
+                    .as_ref()
+                    .is_some_and(|failure| failure.error == execution.end_state()) => {}
+        status => {
+            let failure = &execution.failure;
+            wrong.push(format!(
+                "{label} is {status} in {} after {} events: {failure:?}",
+                execution.end_state(),
+                execution.events
+            ));
+        }
+    }
+}
+
+fn refused_touched_nothing(cloud: &Cloud, execution: &Execution, wrong: &mut Vec<String>) {
+    if !["Superseded", "SchemaRefused"].contains(&execution.end_state()) {
+        return;
+    }
+    for change in cloud.mutations.iter().filter(|change| change.execution == execution.arn) {
+        if matches!(change.kind, Kind::Deployed { .. } | Kind::Containers { .. }) {
+            wrong.push(format!("{} is {} and did {:?}", execution.label, execution.end_state(), change.kind));
+        }
+    }
+}
+
+/// A release that ended is recorded and told as it ended.
+fn told_and_recorded(cloud: &Cloud, execution: &Execution, wrong: &mut Vec<String>) {
+    if execution.is_running() || execution.status() == "ABORTED" || could_not_finish(execution) {
+        return;
+    }
+    let outcome = execution.end_state();
+    let record =
+        cloud.table.items.iter().find(|((kind, id), _)| kind == "release" && id.ends_with(&execution.name));
+    let recorded = record.and_then(|(_, item)| item["outcome"]["S"].as_str());
+    if recorded != Some(outcome) {
+        wrong.push(format!("{} ended as {outcome} and is recorded as {recorded:?}", execution.label));
+    }
+    let told = cloud
+        .messages
+        .iter()
+        .any(|message| message.text.contains(outcome) && message.text.contains(&execution.name));
+    if !told {
+        wrong.push(format!("{} ended as {outcome} and nobody was told", execution.label));
+    }
+}
+
+/// Whether the last function failed for longer than it is tried, and the end says so.
+fn could_not_finish(execution: &Execution) -> bool {
+    execution.failure.as_ref().is_some_and(|failure| failure.cause.contains("FinishRelease failed"))
+}
+
+/// A look starts nothing that a person stopped, and nothing that was released last.
+fn not_without_a_reason(cloud: &Cloud, execution: &Execution, wrong: &mut Vec<String>) {
+    if execution.input["cause"] != "scheduledLook" {
+        return;
+    }
+    let (digest, at) = (execution.digest(), execution.started_at);
+    // What is shown late, is known late.
+    let known = at.saturating_sub(10_000);
+    let asked =
+        cloud.asked.iter().filter(|(when, of)| of == digest && *when <= at).map(|(when, _)| *when).max();
+    for (when, of) in &cloud.stopped {
+        if of == digest && *when < known && asked.is_none_or(|asked| asked < *when) {
+            wrong.push(format!("{} starts anew what a person had stopped", execution.label));
+        }
+    }
+    let before = cloud.executions.all.values().filter(|other| {
+        other.ended_at() < known
+            && !other.is_running()
+            && other.status() != "ABORTED"
+            && other.end_state() != "Superseded"
+    });
+    if let Some(before) = before.max_by_key(|other| other.ended_at())
+        && before.digest() == digest
+        && before.end_state() == "Released"
+        && asked.is_none_or(|asked| asked < before.started_at)
+    {
+        wrong.push(format!("{} releases again what {} released", execution.label, before.label));
+    }
+}
+
+/// Nothing was done with the schema, or is left open, that nobody was told of.
+fn schema_is_told(cloud: &Cloud, requests: &[Value], wrong: &mut Vec<String>) {
+    let told = |number: u64| cloud.messages.iter().any(|message| mentions(&message.text, number));
+    let excused = |number: u64| {
+        cloud.mutations.iter().any(|change| {
+            let of = match &change.kind {
+                Kind::Created(of) | Kind::Deployed { number: of, .. } | Kind::Request { number: of, .. } => {
+                    *of
+                }
+                Kind::Lock(_) | Kind::Containers { .. } => return false,
+            };
+            let execution = cloud.executions.all.get(&change.execution);
+            of == number
+                && execution.is_some_and(|found| found.status() == "ABORTED" || could_not_finish(found))
+        })
+    };
+    for change in &cloud.mutations {
+        let (number, did) = match &change.kind {
+            Kind::Deployed { number, .. } => (*number, "deployed"),
+            Kind::Request { number, action } if action == "revert" => (*number, "reverted"),
+            _ => continue,
+        };
+        if !told(number) && !excused(number) {
+            wrong.push(format!("#{number} was {did} and nobody was told"));
+        }
+    }
+    for request in requests.iter().filter(|request| request["state"] == "open") {
+        let number = request["number"].as_u64().unwrap_or_default();
+        let created = cloud.mutations.iter().any(|change| change.kind == Kind::Created(number));
+        if created && !told(number) && !excused(number) {
+            wrong.push(format!("#{number} is left open and nobody was told"));
+        }
+    }
+}
+
+fn mentions(text: &str, number: u64) -> bool {
+    let number = number.to_string();
+    text.match_indices(&format!("#{number}"))
+        .any(|(at, found)| !text[at + found.len()..].starts_with(|next: char| next.is_ascii_digit()))
+}
+
+/// The environment runs the image that its tag names, or somebody was told why not.
+fn tag_is_released(cloud: &Cloud, serving: Option<&str>, wrong: &mut Vec<String>) {
+    let Some(digest) = cloud.repository.tags.get(stack::MOVING_TAG) else { return };
+    let serves = serving.and_then(|tag| cloud.repository.tags.get(tag));
+    if serves == Some(digest) {
+        return;
+    }
+    let told = cloud.executions.all.values().any(|execution| {
+        execution.digest() == digest
+            && (execution.status() == "ABORTED"
+                || !["Released", "Superseded"].contains(&execution.end_state()))
+    });
+    if !told {
+        wrong.push(format!("the tag names {digest}, {serving:?} serves, and nobody was told"));
+    }
+}
+
+fn no_secret(cloud: &Cloud, wrong: &mut Vec<String>) {
+    let secrets = [stack::TOKEN, stack::CONNECTION_STRING, "password-only-for-the-simulation"];
+    let mut look = |place: String, text: &str| {
+        if secrets.iter().any(|secret| text.contains(secret)) {
+            wrong.push(format!("a secret is in {place}"));
+        }
+    };
+    for execution in cloud.executions.all.values() {
+        for text in &execution.texts {
+            look(format!("the history of {}", execution.label), text);
+        }
+    }
+    for message in &cloud.messages {
+        look("a message".into(), &message.text);
+    }
+    for ((kind, id), item) in &cloud.table.items {
+        look(format!("the record {kind} {id}"), &Value::Object(item.clone()).to_string());
+    }
+}
+
+fn label(cloud: &Cloud, arn: &str) -> String {
+    cloud.executions.all.get(arn).map_or_else(|| "nobody".into(), |execution| execution.label.clone())
+}

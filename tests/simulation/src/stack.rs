@@ -1,0 +1,65 @@
+//! What the stack's parameters say in a world.
+
+use shared::image::ImageTag;
+use shared::release::{Database, Deadlines, DestructiveChanges, OnContainerFailure, Policy};
+
+pub const APPLICATION: &str = "bookings-api";
+pub const ENVIRONMENT: &str = "prod";
+pub const REPOSITORY: &str = "bookings-api";
+pub const REPOSITORY_URI: &str = "000000000000.dkr.ecr.us-east-1.amazonaws.com/bookings-api";
+pub const MOVING_TAG: &str = "prod";
+pub const SERVICE: &str = "bookings-api-prod";
+pub const CONTAINER: &str = "app";
+pub const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:releases";
+pub const PLANETSCALE_SECRET: &str =
+    "arn:aws:secretsmanager:us-east-1:000000000000:secret:planetscale-AbCdEf";
+pub const CONNECTION_SECRET: &str = "arn:aws:secretsmanager:us-east-1:000000000000:secret:connection-AbCdEf";
+/// The two secrets' texts, which must be seen nowhere.
+pub const TOKEN: &str = "token-only-for-the-simulation";
+pub const CONNECTION_STRING: &str = "mysql://password-only-for-the-simulation@host/shop";
+
+/// The parameters that differ from world to world.
+#[derive(Debug, Clone)]
+pub struct Stack {
+    /// Whether a database moves with the image.
+    pub database: bool,
+    pub policy: Policy,
+    pub deadlines: Deadlines,
+}
+
+impl Default for Stack {
+    fn default() -> Self {
+        let policy = Policy {
+            destructive_changes: DestructiveChanges::Refuse,
+            on_container_failure: OnContainerFailure::RevertSchema,
+        };
+        // The template's defaults.
+        let deadlines = Deadlines {
+            turn: 86_400,
+            validation: 1_800,
+            approval: 259_200,
+            schema: 1_209_600,
+            revert: 3_600,
+            containers: 2_700,
+        };
+        Self { database: true, policy, deadlines }
+    }
+}
+
+/// The database with its two branches.
+pub fn database() -> Database {
+    Database {
+        organization: "acme".into(),
+        name: "shop".into(),
+        head_branch: "dev".into(),
+        base_branch: "main".into(),
+    }
+}
+
+/// A tag.
+///
+/// # Panics
+/// When `text` is none.
+pub fn tag(text: &str) -> ImageTag {
+    text.parse().unwrap_or_else(|_| panic!("{text} is a tag"))
+}

@@ -1,0 +1,66 @@
+//! Simple stories, and what they end in.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use simulation::choices::Decider;
+use simulation::story::{Behaviour, Change, Plan, tell};
+use simulation::walk::{definition, story};
+
+/// How many stories are told.
+const SEEDS: u64 = 12;
+
+fn outcome(plan: &Plan) -> (String, Vec<String>, String) {
+    let told = tell(plan, Decider::Script(BTreeMap::new()), None, &definition());
+    let cloud = told.world.cloud();
+    let outcome = cloud.executions.all.values().next().unwrap().end_state().to_owned();
+    drop(cloud);
+    (outcome, told.wrong.clone(), told.story())
+}
+
+#[test]
+fn releases_in_fine_weather_end_as_documented() {
+    for (change, image, expected) in [
+        (Change::Nothing, Behaviour::Healthy, "Released"),
+        (Change::Adds, Behaviour::Healthy, "Released"),
+        (Change::Drops, Behaviour::Healthy, "SchemaRefused"),
+        (Change::Adds, Behaviour::Crashes, "SchemaReverted"),
+        (Change::Nothing, Behaviour::NeverAnswers, "ContainersFailed"),
+    ] {
+        let (outcome, wrong, story) = outcome(&Plan::simple(change, image));
+        assert_eq!(outcome, expected, "{story}");
+        assert!(wrong.is_empty(), "{wrong:?}\n{story}");
+    }
+}
+
+#[test]
+fn the_same_seed_tells_the_same_story() {
+    let definition = definition();
+    for seed in 5..7 {
+        assert_eq!(story(seed, None, &definition).story(), story(seed, None, &definition).story());
+    }
+}
+
+#[test]
+fn a_story_is_told_again_with_its_turns_taken_back() {
+    let definition = definition();
+    let seed = 3;
+    let told = story(seed, None, &definition);
+    let muted: BTreeSet<_> = told.world.choices().unusual().into_iter().map(|turn| turn.key).collect();
+    let calm = tell(&Plan::of_seed(seed), Decider::Seed { seed, muted: muted.clone() }, None, &definition);
+    assert!(calm.world.choices().unusual().iter().all(|turn| !muted.contains(&turn.key)));
+}
+
+#[test]
+fn seeds_break_no_promise() {
+    let definition = definition();
+    let mut released = 0;
+    for seed in 1..=SEEDS {
+        let told = story(seed, None, &definition);
+        assert!(told.wrong.is_empty(), "seed {seed}: {:#?}\n{}", told.wrong, told.story());
+        released +=
+            told.world.cloud().executions.all.values().filter(|one| one.end_state() == "Released").count();
+    }
+    assert!(released > 5, "a world in which nothing goes well tells nothing: {released}");
+}
