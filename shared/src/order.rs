@@ -45,6 +45,8 @@ pub struct Finding {
     pub way_out: String,
     /// Whether the table as it was is not known, so that the safer verdict was taken.
     pub guessed: bool,
+    /// Which of the statements that were judged it is of, counted from 0.
+    pub of: usize,
 }
 
 impl Finding {
@@ -54,7 +56,7 @@ impl Finding {
         if way_out.is_empty() {
             way_out = "split it: release what adds or loosens first, then what drops or tightens".into();
         }
-        Self { statement, breaks_old: old, breaks_new: new, way_out, guessed }
+        Self { statement, breaks_old: old, breaks_new: new, way_out, guessed, of: 0 }
     }
 
     /// Its verdict.
@@ -95,9 +97,9 @@ pub struct Judgement {
 impl Judgement {
     /// The verdict on all of it, whose statements are applied together.
     pub fn verdict(&self) -> Verdict {
-        if self.findings.iter().all(|finding| finding.breaks_old.is_empty()) {
+        if self.old_works() {
             Verdict::Expand
-        } else if self.findings.iter().all(|finding| finding.breaks_new.is_empty()) {
+        } else if self.new_works() {
             Verdict::Contract
         } else {
             Verdict::BreaksBothWays
@@ -107,6 +109,16 @@ impl Judgement {
     /// The findings with this verdict.
     pub fn with(&self, verdict: Verdict) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(move |finding| finding.verdict() == verdict)
+    }
+
+    /// Whether the old code works on the new schema.
+    pub fn old_works(&self) -> bool {
+        self.findings.iter().all(|finding| finding.breaks_old.is_empty())
+    }
+
+    /// Whether the new code works on the old schema.
+    pub fn new_works(&self) -> bool {
+        self.findings.iter().all(|finding| finding.breaks_new.is_empty())
     }
 
     /// Whether something was judged without the table as it was.
@@ -149,23 +161,21 @@ const LONGEST_STATEMENT: usize = 1_048_576;
 pub fn judge<'a>(statements: impl IntoIterator<Item = &'a str>, before: &Schema) -> Judgement {
     let mut schema = before.clone();
     let mut judgement = Judgement::default();
-    for sql in statements {
+    for (of, sql) in statements.into_iter().enumerate() {
         let read = if sql.len() > LONGEST_STATEMENT {
             Err(tokens::Unreadable("it is too long".into()))
         } else {
             statement::read(sql)
         };
-        match read {
-            Ok(statements) if statements.is_empty() => {
-                judgement.findings.push(unreadable(sql, "it says nothing"));
-            }
-            Ok(statements) => {
-                for (statement, text) in statements {
-                    judgement.findings.extend(findings(statement, text, &mut schema));
-                }
-            }
-            Err(tokens::Unreadable(why)) => judgement.findings.push(unreadable(sql, &why)),
-        }
+        let found = match read {
+            Ok(statements) if statements.is_empty() => vec![unreadable(sql, "it says nothing")],
+            Ok(statements) => statements
+                .into_iter()
+                .flat_map(|(statement, text)| findings(statement, text, &mut schema))
+                .collect(),
+            Err(tokens::Unreadable(why)) => vec![unreadable(sql, &why)],
+        };
+        judgement.findings.extend(found.into_iter().map(|finding| Finding { of, ..finding }));
     }
     judgement
 }

@@ -18,8 +18,9 @@ pub use connection::{Connection, database};
 #[cfg(feature = "planetscale")]
 pub use looks::Looks;
 pub use model::{
-    Actor, Branch, DatabaseSettings, DeployOperation, DeployRequest, DeployRequestNumber, Deployment,
-    LintError, ListedRequest, OpenRequest, Organization, Page, PrecedingDeployment, is_about_approval,
+    Actor, Base, Branch, BranchSchema, DatabaseSettings, DeployOperation, DeployRequest, DeployRequestNumber,
+    Deployment, LintError, ListedRequest, OpenRequest, Organization, Page, PrecedingDeployment,
+    is_about_approval,
 };
 pub use state::{DeploymentState, Stage, stage};
 

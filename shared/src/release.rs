@@ -106,9 +106,9 @@ pub struct Policy {
 pub enum DestructiveChanges {
     /// Refuse it.
     Refuse,
-    /// Apply it after the containers, if every operation drops something.
+    /// Apply it after the containers, if the new code works without it.
     AfterContainers,
-    /// Apply it; after the containers when every operation drops something, else before them.
+    /// Apply it, and what no order makes safe as well; after the containers if the new code works without it.
     Allow,
 }
 

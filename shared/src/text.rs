@@ -14,50 +14,6 @@ pub fn shorten(text: &str, longest: usize) -> String {
     }
 }
 
-/// The clauses of an `ALTER TABLE` statement: what stands between its commas, outside quotes and parentheses, the first
-/// behind the table's name.
-pub fn clauses(statement: &str) -> Vec<&str> {
-    let (mut quote, mut depth, mut escaped, mut start) = (None, 0_usize, false, 0);
-    let mut parts = Vec::new();
-    for (at, c) in statement.char_indices() {
-        match quote {
-            Some(_) if escaped => escaped = false,
-            // Backticks know no escape.
-            Some(open) if c == '\\' && open != '`' => escaped = true,
-            Some(open) if c == open => quote = None,
-            Some(_) => {}
-            None => match c {
-                '\'' | '"' | '`' => quote = Some(c),
-                '(' => depth += 1,
-                ')' => depth = depth.saturating_sub(1),
-                ',' if depth == 0 => {
-                    parts.push(statement[start..at].trim());
-                    start = at + 1;
-                }
-                _ => {}
-            },
-        }
-    }
-    parts.push(statement[start..].trim());
-    if let Some(first) = parts.first_mut() {
-        *first = behind_the_table(first);
-    }
-    parts
-}
-
-/// What follows `ALTER TABLE`, a name and its blanks.
-fn behind_the_table(clause: &str) -> &str {
-    let upper = clause.get(.."ALTER TABLE".len()).map(str::to_ascii_uppercase);
-    let Some("ALTER TABLE") = upper.as_deref() else { return clause };
-    let rest = clause["ALTER TABLE".len()..].trim_start();
-    let mut quoted = false;
-    let end = rest.find(|c: char| {
-        quoted ^= c == '`';
-        !quoted && c.is_whitespace()
-    });
-    end.map_or("", |end| rest[end..].trim_start())
-}
-
 /// `seconds` in the two largest units, such as `2 h 5 min`.
 pub fn duration(seconds: u64) -> String {
     let parts = [
@@ -95,27 +51,6 @@ mod tests {
     #[test]
     fn credentials_are_masked_before_text_is_cut() {
         assert_eq!(shorten("at mysql://me:hush@db.example", 18), "at mysql://me:***@…");
-    }
-
-    #[test]
-    fn a_statement_has_the_clauses_between_its_own_commas() {
-        for (statement, expected) in [
-            ("ALTER TABLE `a` ADD COLUMN `b` int", vec!["ADD COLUMN `b` int"]),
-            (
-                "ALTER TABLE `a, b` DROP COLUMN `c`,\n\tADD COLUMN `d` int",
-                vec!["DROP COLUMN `c`", "ADD COLUMN `d` int"],
-            ),
-            ("alter table a drop column c, add d decimal(5,2)", vec!["drop column c", "add d decimal(5,2)"]),
-            (
-                "ALTER TABLE a DROP b, COMMENT 'x, ADD \\' y, ''z'",
-                vec!["DROP b", "COMMENT 'x, ADD \\' y, ''z'"],
-            ),
-            ("DROP TABLE `a`", vec!["DROP TABLE `a`"]),
-            ("", vec![""]),
-            ("ALTER TABLE", vec![""]),
-        ] {
-            assert_eq!(clauses(statement), expected, "{statement}");
-        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use shared::containers::{RELEASE_MARKER, busy, environment, own_lines};
 use shared::image::{ImageDigest, ImageTag, ReferenceStyle, TagList, immutable_tag};
 use shared::mask::{Mask, mask_credentials};
+use shared::order::{Schema, Verdict, judge};
 use shared::planetscale::{DeployRequest, DeploymentState};
 use shared::release::{Cause, DestructiveChanges, Release};
 use shared::report::{Ending, message, report, subject};
@@ -347,14 +348,16 @@ proptest! {
     }
 
     #[test]
-    fn a_statement_is_cut_into_its_own_parts(
-        text in hostile(), clauses in vec("ADD COLUMN `[a-z,( ]{1,9}` int|DROP COLUMN `[a-z,)]{1,9}`|COMMENT '[a-z,`(]{0,9}'", 1..5),
+    fn every_statement_has_a_verdict_and_what_cannot_be_read_breaks_both_ways(
+        text in hostile(), table in hostile(), clauses in vec("ADD COLUMN `[a-z,( ]{1,9}` int|COMMENT '[a-z,`(]{0,9}'", 1..5),
     ) {
-        for clause in text::clauses(&text) {
-            prop_assert!(text.contains(clause));
-        }
+        let before = Schema::read([table.as_str(), text.as_str()]);
+        let judgement = judge([text.as_str()], &before);
+        prop_assert!(!judgement.findings.is_empty());
         let statement = format!("ALTER TABLE `a, b` {}", clauses.join(", "));
-        prop_assert_eq!(text::clauses(&statement), clauses);
+        prop_assert_eq!(judge([statement.as_str()], &before).verdict(), Verdict::Expand);
+        let half = format!("{statement}, DROP COLUMN `");
+        prop_assert_eq!(judge([half.as_str()], &before).verdict(), Verdict::BreaksBothWays);
     }
 
     #[test]

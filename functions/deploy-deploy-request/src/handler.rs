@@ -25,7 +25,7 @@ pub async fn handle(Writer { connection, fence }: &Writer, input: Input) -> Resu
     let token = connection.token().await?;
     let requests = connection.planetscale().deploy_requests(database(&input.release)?, &token);
     let deploy = Deploy { requests, input: &input };
-    let request = requests.get(input.number).await?;
+    let mut request = requests.get(input.number).await?;
     // A first try may have succeeded and its answer been lost.
     if is_on_its_way(request.stage()) {
         return deploy.follow(request, Queued::already).await;
@@ -34,7 +34,7 @@ pub async fn handle(Writer { connection, fence }: &Writer, input: Input) -> Resu
     if request.stage() != Stage::Ready || request.is_closed() {
         return again(format!("Deploy request #{} is {} now.", request.number, request.states()));
     }
-    if let Clearance::Missing { because } = deploy.clearance(&request) {
+    if let Clearance::Missing { because } = deploy.clearance(&mut request).await? {
         return again(because);
     }
     match requests.deploy(input.number).await {
@@ -52,21 +52,26 @@ struct Deploy<'a> {
 }
 
 impl Deploy<'_> {
-    fn clearance(&self, request: &DeployRequest) -> Clearance {
-        clearance(request, self.input.release.policy.destructive_changes, self.input.serves)
+    async fn clearance(&self, request: &mut DeployRequest) -> Result<Clearance, Error> {
+        self.requests.read_base(request).await?;
+        Ok(clearance(request, self.input.release.policy.destructive_changes, self.input.serves))
     }
 
     /// Follows `request`, which is on its way, if it holds what may be deployed: between the look and the deploy
     /// somebody may have changed it. Else takes it out of the queue, while that is possible.
     async fn follow(
         &self,
-        request: DeployRequest,
+        mut request: DeployRequest,
         answer: fn(&DeployRequest) -> Queued,
     ) -> Result<Queued, Error> {
-        let Clearance::Missing { .. } = self.clearance(&request) else { return Ok(answer(&request)) };
+        let Clearance::Missing { .. } = self.clearance(&mut request).await? else {
+            return Ok(answer(&request));
+        };
         // An answer in the middle of the change may not tell all of it.
-        let request = self.requests.get(request.number).await?;
-        let Clearance::Missing { because } = self.clearance(&request) else { return Ok(answer(&request)) };
+        let mut request = self.requests.get(request.number).await?;
+        let Clearance::Missing { because } = self.clearance(&mut request).await? else {
+            return Ok(answer(&request));
+        };
         if is_on_its_way(request.stage())
             && let Err(Failure::Other(error)) = self.requests.cancel(request.number).await
         {

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 use shared::estimate::{Estimate, until_it_should_be_over};
-use shared::planetscale::{Connection, DeployRequestNumber, database};
+use shared::planetscale::{Connection, DeployRequestNumber, Stage, database};
 use shared::release::Release;
 use shared::schema::{DeployRequestReport, Goal, Step, next_step, unless_overtaken};
 use shared::{Error, aws, registry};
@@ -48,7 +48,10 @@ pub async fn handle(context: &Context, input: Input) -> Result<Output, Error> {
     let Input { release, number, goal, serves, waited, estimate: before } = input;
     let token = context.connection.token().await?;
     let requests = context.connection.planetscale().deploy_requests(database(&release)?, &token);
-    let request = requests.get(number).await?;
+    let mut request = requests.get(number).await?;
+    if matches!(goal, Goal::Validation | Goal::Approval) && request.stage() == Stage::Ready {
+        requests.read_base(&mut request).await?;
+    }
     let mut step = next_step(goal, &request, release.policy.destructive_changes, waited, &release.deadlines);
     let nothing_is_changed = matches!(goal, Goal::Validation | Goal::Approval) && !serves;
     if nothing_is_changed && matches!(step, Step::Wait { .. }) {

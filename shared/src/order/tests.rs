@@ -55,10 +55,10 @@ fn what_cannot_be_read_breaks_both_ways_and_says_so() {
 
 #[test]
 fn large_statements_are_judged_clause_by_clause() {
-    let adds: Vec<_> = (0..4_000).map(|n| format!("ADD c{n} int")).collect();
+    let adds: Vec<_> = (0..1_000).map(|n| format!("ADD c{n} int")).collect();
     let judgement =
         judge([format!("ALTER TABLE stays {}", adds.join(", ")).as_str()], &Schema::read([STAYS]));
-    assert_eq!((judgement.verdict(), judgement.findings.len()), (Verdict::Expand, 4_000));
+    assert_eq!((judgement.verdict(), judgement.findings.len()), (Verdict::Expand, 1_000));
 }
 
 /// MariaDB takes NULL where the dropped default of a nullable column was, and so says MySQL's manual. That MySQL itself

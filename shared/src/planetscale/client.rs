@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::model::{
-    DatabaseSettings, DeployRequest, DeployRequestNumber, ListedRequest, Page, is_about_approval,
+    Base, BranchSchema, DatabaseSettings, DeployRequest, DeployRequestNumber, ListedRequest, Page,
+    is_about_approval,
 };
 use crate::http::{Client, Lost, Method, Request, StatusCode, Url};
 use crate::release::Database;
-use crate::{Error, config, http, text};
+use crate::{Error, config, http, order, schema, text};
 
 /// PlanetScale's public API.
 const API_URL: &str = "https://api.planetscale.com/v1";
@@ -253,6 +254,32 @@ impl DeployRequests<'_> {
         let settings: DatabaseSettings =
             self.client.send(self.token, Method::GET, &path, &[], None).await?.read()?;
         Ok(settings.require_approval_for_deploy)
+    }
+
+    /// Reads the tables of the base branch as they are, beside which the change of `request` is judged, unless that is
+    /// safe whatever they are. It needs `read_branch` (PlanetScale's API description); without it the request says why
+    /// they are not known.
+    ///
+    /// # Errors
+    /// [`Error::Retryable`] and [`Error::RateLimited`], when a later try may succeed.
+    pub async fn read_base(&self, request: &mut DeployRequest) -> Result<(), Error> {
+        if !matches!(request.base, Base::NotRead) || schema::is_safe_anyway(request) {
+            return Ok(());
+        }
+        let Database { organization, name, base_branch, .. } = self.database;
+        let path = ["organizations", organization, "databases", name, "branches", base_branch, "schema"];
+        let answer = self.client.send(self.token, Method::GET, &path, &[], None).await?;
+        request.base = match answer.read::<BranchSchema>() {
+            Ok(read) => Base::Read(order::Schema::read(read.data.iter().map(|table| table.raw.as_str()))),
+            Err(Failure::Refused { sentence, .. } | Failure::Other(Error::Misconfigured(sentence))) => {
+                Base::Unreadable(format!(
+                    "How the tables of {base_branch} are was not read, for which the token needs read_branch: {}",
+                    text::shorten(&sentence, 300)
+                ))
+            }
+            Err(Failure::Other(error)) => return Err(error),
+        };
+        Ok(())
     }
 
     async fn call<T: DeserializeOwned>(

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::state::{DeploymentState, Stage, stage};
-use crate::text;
+use crate::{order, text};
 
 /// A deploy request: PlanetScale's unit of schema change.
 #[derive(Debug, Clone, Deserialize)]
@@ -32,6 +32,37 @@ pub struct DeployRequest {
     pub html_url: String,
     /// Its deployment.
     pub deployment: Option<Deployment>,
+    /// The tables of the base branch, if they were read with it.
+    #[serde(skip)]
+    pub base: Base,
+}
+
+/// The tables of a branch before the change of a request.
+#[derive(Debug, Clone, Default)]
+pub enum Base {
+    /// Nobody read them.
+    #[default]
+    NotRead,
+    /// They could not be read, for this reason.
+    Unreadable(String),
+    /// They were read.
+    Read(order::Schema),
+}
+
+/// The answer to `GET branches/{branch}/schema`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct BranchSchema {
+    /// Its tables and views.
+    #[serde(default, deserialize_with = "items")]
+    pub data: Vec<TableSchema>,
+}
+
+/// A table of a branch.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct TableSchema {
+    /// Its CREATE TABLE.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub raw: String,
 }
 
 /// The number of a deploy request within its database.
@@ -142,6 +173,8 @@ pub struct DeployOperation {
     /// Whether the table was used lately, by PlanetScale's own statistics of queries.
     #[serde(default, deserialize_with = "null_as_default")]
     pub table_recently_used: bool,
+    /// When it was, if PlanetScale says so.
+    pub table_recently_used_at: Option<String>,
     /// How much of it is done, in percent.
     pub progress_percentage: Option<f64>,
     /// Estimated seconds until it is done.

@@ -276,7 +276,7 @@ fn branch(check: &'static str, name: &str, wanted: &Wanted<'_>, seen: &Seen, fou
             ),
         ),
         Look::NotFound if exists => {
-            Check::unknown(check, "The token lacks read_branch, which only the preflight needs.")
+            Check::unknown(check, "The token lacks read_branch, without which changes of columns are judged by their statements alone.")
                 .to_do(format!("Give the token read_branch for {}, or look yourself.", wanted.database.name))
         }
         Look::NotFound => Check::unknown(

@@ -1,6 +1,7 @@
 //! What a change may do to the data and to the code that runs, and so in which order it is applied, if at all.
 
-use crate::planetscale::{DeployOperation, DeployRequest};
+use crate::order::{self, Finding, Verdict};
+use crate::planetscale::{Base, DeployOperation, DeployRequest};
 use crate::release::DestructiveChanges;
 use crate::text;
 
@@ -34,7 +35,8 @@ pub enum Judgement {
     },
 }
 
-/// Judges the operations of `request`. What PlanetScale does not say of them counts as harm.
+/// Judges the operations of `request`: by what may drop data, as `policy` says, and by which code they break. What
+/// PlanetScale does not say of them counts as harm.
 pub fn judge(request: &DeployRequest, policy: DestructiveChanges) -> Judgement {
     use DestructiveChanges::{AfterContainers, Allow, Refuse};
     let operations = request.operations();
@@ -46,49 +48,160 @@ pub fn judge(request: &DeployRequest, policy: DestructiveChanges) -> Judgement {
             ),
         };
     }
-    let (dropping, keeping): (Vec<_>, Vec<_>) =
-        operations.iter().partition(|operation| operation.can_drop_data != Some(false));
+    let dropping: Vec<_> =
+        operations.iter().filter(|operation| operation.can_drop_data != Some(false)).collect();
     let untold: Vec<_> = dropping.iter().copied().filter(|one| one.can_drop_data.is_none()).collect();
-    // PlanetScale writes one statement for each table, which may do both.
-    let both: Vec<_> = dropping.iter().copied().filter(|operation| adds_columns(operation)).collect();
+    let in_use: Vec<_> = dropping
+        .iter()
+        .copied()
+        .filter(|one| one.table_recently_used && one.operation_name.eq_ignore_ascii_case("DROP"))
+        .collect();
     let refused = |because| Judgement::Refused { because };
-    match (dropping.is_empty(), keeping.is_empty() && both.is_empty(), policy) {
-        (true, _, _) => Judgement::SchemaFirst {
-            because: "No statement can drop data, so the old code runs on the new schema.".into(),
-        },
-        (false, _, Refuse | AfterContainers) if !untold.is_empty() => refused(format!(
-            "PlanetScale does not say whether these statements can drop data: {}. If they are meant to, deploy the stack \
-             with DestructiveChanges=allow and push again.",
-            list(&untold)
-        )),
-        (false, _, Refuse) => refused(format!(
-            "These statements can drop data, and DestructiveChanges is `refuse`: {}.{} If {} is behind {}, refresh it; if \
-             the drop is meant, deploy the stack with DestructiveChanges=after-containers and push again.",
-            list(&dropping),
-            used(&dropping),
-            request.branch,
-            request.into_branch
-        )),
-        (false, true, AfterContainers | Allow) => Judgement::ContainersFirst {
-            because: "Every statement drops something the old code still reads, so the new code goes first.".into(),
-        },
-        (false, false, AfterContainers) if !both.is_empty() => refused(format!(
-            "The change both adds and drops in one table, and no order is safe for both: {}. Split it: release what is \
-             added first, then what is dropped.",
-            list(&both)
-        )),
-        (false, false, AfterContainers) => refused(format!(
-            "The change both adds and drops, and no order is safe for both. Split it: release these first: {}. Release \
-             these afterwards: {}.",
-            list(&keeping),
-            list(&dropping)
-        )),
-        (false, false, Allow) => Judgement::SchemaFirst {
-            because: "The change both adds and drops and DestructiveChanges is `allow`: what is dropped is missing to the \
-                      old code until the new code runs."
-                .into(),
-        },
+    match policy {
+        Refuse | AfterContainers if !untold.is_empty() => {
+            return refused(format!(
+                "PlanetScale does not say whether these statements can drop data: {}. If they are meant to, deploy the \
+                 stack with DestructiveChanges=allow and push again.",
+                list(&untold)
+            ));
+        }
+        Refuse if !dropping.is_empty() => {
+            return refused(format!(
+                "These statements can drop data, and DestructiveChanges is `refuse`: {}.{} If {} is behind {}, refresh it; \
+                 if the drop is meant, deploy the stack with DestructiveChanges=after-containers and push again.",
+                list(&dropping),
+                used(&dropping),
+                request.branch,
+                request.into_branch
+            ));
+        }
+        AfterContainers if !in_use.is_empty() => {
+            return refused(format!(
+                "These statements drop tables that are in use: {}.{} Release the code that does not read them first, and \
+                 the drop when PlanetScale sees no queries any more; or deploy the stack with DestructiveChanges=allow.",
+                list(&in_use),
+                used(&in_use)
+            ));
+        }
+        Refuse | AfterContainers | Allow => {}
     }
+    let found = order(request);
+    let told = unseen(request, &found);
+    let schema_first = |because: String| Judgement::SchemaFirst { because: because + &told };
+    let containers_first = |because: String| Judgement::ContainersFirst { because: because + &told };
+    let drops = !dropping.is_empty();
+    match (found.old_works(), found.new_works()) {
+        // What drops data waits for the new code where it can.
+        (true, true) if drops => containers_first(
+            "The change breaks neither the code before nor the new code, but can drop data, so it comes last.".into(),
+        ),
+        (true, _) if !drops || policy == Allow => schema_first(
+            "The change breaks nothing of the code before, which can therefore be released again on the new schema.".into(),
+        ),
+        (false, true) => containers_first(format!(
+            "The change breaks the code before and nothing of the new code, so the new code goes first. Once it is \
+             applied, the code before cannot serve again. {}",
+            reasons_of(found.with(Verdict::Contract))
+        )),
+        (_, _) if policy == Allow => schema_first(format!(
+            "No order is safe for the change, and DestructiveChanges is `allow`: until the new code runs, something of the \
+             code before fails, and it cannot serve again. {}",
+            reasons_of(found.findings.iter().filter(|finding| !finding.breaks_old.is_empty()))
+        )),
+        (true, _) => refused(format!(
+            "The change can drop data, so it has to wait for the new code, which breaks without it. Split it: {}{told}",
+            split(&found)
+        )),
+        (false, _) => refused(format!("No order of schema and containers is safe for the change. {}{told}", split(&found))),
+    }
+}
+
+/// What breaks which code, beside the base branch as far as it was read.
+fn order(request: &DeployRequest) -> order::Judgement {
+    let none = order::Schema::default();
+    let before = match &request.base {
+        Base::Read(schema) => schema,
+        Base::NotRead | Base::Unreadable(_) => &none,
+    };
+    let statements: Vec<String> = request.operations().iter().map(known_statement).collect();
+    let mut found = order::judge(statements.iter().map(String::as_str), before);
+    for finding in &mut found.findings {
+        if let Some(operation) =
+            request.operations().get(finding.of).filter(|one| one.ddl_statement.is_empty())
+        {
+            let name = statement(operation);
+            finding.statement =
+                if name.trim().is_empty() { "a statement without a name".into() } else { name };
+        }
+    }
+    found
+}
+
+/// The statement of an operation. Of a table that is created or dropped its name says enough.
+fn known_statement(operation: &DeployOperation) -> String {
+    if !operation.ddl_statement.is_empty() {
+        return operation.ddl_statement.clone();
+    }
+    let table = operation.table_name.replace('`', "``");
+    match operation.operation_name.to_ascii_uppercase().as_str() {
+        "CREATE" => format!("CREATE TABLE `{table}` LIKE `{table}`"),
+        "DROP" => format!("DROP TABLE `{table}`"),
+        _ => String::new(),
+    }
+}
+
+/// Whether the change of `request` breaks nothing of the old code whatever the tables are that it changes.
+pub fn is_safe_anyway(request: &DeployRequest) -> bool {
+    let found = order(&DeployRequest { base: Base::NotRead, ..request.clone() });
+    found.old_works() && !found.is_guessed()
+}
+
+/// That tables were judged without having been seen, as a sentence.
+fn unseen(request: &DeployRequest, found: &order::Judgement) -> String {
+    match &request.base {
+        Base::Unreadable(why) if !found.old_works() || found.is_guessed() => format!(" {why}"),
+        _ => String::new(),
+    }
+}
+
+/// The statements of each release.
+fn split(found: &order::Judgement) -> String {
+    let mut parts = Vec::new();
+    let mut first = found.with(Verdict::Expand).filter(|finding| !finding.breaks_new.is_empty()).peekable();
+    let mut afterwards = found.with(Verdict::Contract).peekable();
+    let mut stuck = found.with(Verdict::BreaksBothWays).peekable();
+    if first.peek().is_some() && (afterwards.peek().is_some() || stuck.peek().is_some()) {
+        parts.push(format!("Release these first: {}.", statements_of(first)));
+    }
+    if afterwards.peek().is_some() {
+        parts.push(format!("Release these afterwards: {}", reasons_of(afterwards)));
+    }
+    for finding in stuck.take(3) {
+        parts.push(format!(
+            "{} breaks both ways: {}. The way out: {}.",
+            text::shorten(&finding.statement, 300),
+            text::shorten(&finding.reason(), 600),
+            text::shorten(&finding.way_out, 700)
+        ));
+    }
+    text::shorten(&parts.join(" "), 4_000)
+}
+
+fn statements_of<'a>(findings: impl Iterator<Item = &'a Finding>) -> String {
+    let all: Vec<_> = findings.map(|finding| text::shorten(&finding.statement, 300)).collect();
+    text::shorten(&all.join("; "), 2_000)
+}
+
+/// Each statement with its reason, as sentences.
+fn reasons_of<'a>(findings: impl Iterator<Item = &'a Finding>) -> String {
+    let all: Vec<_> = findings
+        .map(|finding| {
+            let (statement, reason) = (text::shorten(&finding.statement, 300), finding.breaks_old.join("; "));
+            let guessed = if finding.guessed { " (how it was before is not known)" } else { "" };
+            format!("{statement}: {}{guessed}.", text::shorten(&reason, 400))
+        })
+        .collect();
+    text::shorten(&all.join(" "), 2_000)
 }
 
 /// The statements, short enough for a reason.
@@ -102,28 +215,15 @@ fn used(operations: &[&DeployOperation]) -> String {
     let tables: Vec<_> = operations
         .iter()
         .filter(|operation| operation.table_recently_used)
-        .map(|operation| operation.table_name.as_str())
+        .map(|operation| match &operation.table_recently_used_at {
+            Some(at) => format!("{} ({})", operation.table_name, text::shorten(at, 40)),
+            None => operation.table_name.clone(),
+        })
         .collect();
     if tables.is_empty() {
         return String::new();
     }
     format!(" PlanetScale saw queries of {} lately.", text::shorten(&tables.join(", "), 300))
-}
-
-/// Whether `operation` adds what new code may use: a column, or one under another name. Keys and indexes it does not
-/// see. Of an ALTER without its statement nothing is known, so it may.
-fn adds_columns(operation: &DeployOperation) -> bool {
-    if operation.ddl_statement.is_empty() {
-        return operation.operation_name.eq_ignore_ascii_case("ALTER");
-    }
-    text::clauses(&operation.ddl_statement).iter().any(|clause| {
-        let mut words = clause.split_whitespace().map(str::to_ascii_uppercase);
-        match (words.next().as_deref(), words.next().as_deref()) {
-            (Some("ADD"), next) => !matches!(next, Some("KEY" | "INDEX" | "FULLTEXT" | "SPATIAL")),
-            (Some("RENAME" | "CHANGE"), _) => true,
-            _ => false,
-        }
-    })
 }
 
 /// What PlanetScale's validation has against `request`.

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::planetscale::{DeploymentState, request as bare_request};
+use crate::planetscale::{Base, DeploymentState, request as bare_request};
 use crate::testing::{digest, release};
 
 /// A request that adds a column, unless `deployment` says otherwise.
@@ -227,6 +227,70 @@ fn the_order_follows_from_what_the_statements_can_drop() {
 }
 
 #[test]
+fn the_order_follows_from_what_the_statements_break() {
+    use DestructiveChanges::{AfterContainers, Allow, Refuse};
+    let table = "CREATE TABLE `a` (`id` int NOT NULL, `n` varchar(20) NOT NULL, `m` int DEFAULT NULL, PRIMARY KEY (`id`))";
+    // What can drop data, and the step under each policy.
+    for (clause, drops, [refuse, after, allow]) in [
+        ("ADD COLUMN `x` int", false, ["SchemaFirst"; 3]),
+        ("MODIFY `n` varchar(30) NOT NULL", false, ["SchemaFirst"; 3]),
+        ("MODIFY `n` varchar(10) NOT NULL", false, ["ContainersFirst"; 3]),
+        ("ADD UNIQUE KEY `k` (`m`)", false, ["ContainersFirst"; 3]),
+        (
+            "ADD COLUMN `x` int NOT NULL",
+            false,
+            ["Refuse(SchemaRefused)", "Refuse(SchemaRefused)", "SchemaFirst"],
+        ),
+        (
+            "RENAME COLUMN `m` TO `x`",
+            false,
+            ["Refuse(SchemaRefused)", "Refuse(SchemaRefused)", "SchemaFirst"],
+        ),
+        (
+            "ADD COLUMN `x` int, ADD UNIQUE KEY `k` (`m`)",
+            false,
+            ["Refuse(SchemaRefused)", "Refuse(SchemaRefused)", "SchemaFirst"],
+        ),
+        ("DROP COLUMN `m`", true, ["Refuse(SchemaRefused)", "ContainersFirst", "ContainersFirst"]),
+        ("DROP COLUMN `n`", true, ["Refuse(SchemaRefused)", "Refuse(SchemaRefused)", "SchemaFirst"]),
+        (
+            "DROP COLUMN `m`, ADD COLUMN `m` int",
+            true,
+            ["Refuse(SchemaRefused)", "ContainersFirst", "ContainersFirst"],
+        ),
+        (
+            "MODIFY `n` varchar(30) NOT NULL",
+            true,
+            ["Refuse(SchemaRefused)", "Refuse(SchemaRefused)", "SchemaFirst"],
+        ),
+    ] {
+        let operation = json!({"table_name": "a", "operation_name": "ALTER", "can_drop_data": drops,
+            "ddl_statement": format!("ALTER TABLE `a` {clause}")});
+        let mut request = request("ready", json!({"deploy_operations": [operation]}));
+        request.base = Base::Read(crate::order::Schema::read([table]));
+        for (policy, expected) in [(Refuse, refuse), (AfterContainers, after), (Allow, allow)] {
+            let step = next_step(Goal::Validation, &request, policy, 0, &release().deadlines);
+            assert_eq!(name(&step), expected, "{clause} {policy:?}: {step:?}");
+            assert!(!format!("{step:?}").contains("not known"), "{step:?}");
+        }
+    }
+}
+
+#[test]
+fn a_table_in_use_is_dropped_only_if_a_person_allows_it() {
+    use DestructiveChanges::{AfterContainers, Allow};
+    for (used, after) in [(false, "ContainersFirst"), (true, "Refuse(SchemaRefused)")] {
+        let drops = json!({"table_name": "t", "operation_name": "DROP", "ddl_statement": "DROP TABLE `t`",
+            "can_drop_data": true, "table_recently_used": used, "table_recently_used_at": "2026-11-25T01:00:00Z"});
+        let request = request("ready", json!({"deploy_operations": [drops]}));
+        let step = |policy| next_step(Goal::Validation, &request, policy, 0, &release().deadlines);
+        assert_eq!(name(&step(AfterContainers)), after);
+        assert_eq!(name(&step(Allow)), "ContainersFirst");
+        assert_eq!(format!("{:?}", step(AfterContainers)).contains("t (2026-11-25T01:00:00Z)"), used);
+    }
+}
+
+#[test]
 fn a_refused_change_names_the_statements_to_split() {
     let request =
         request("ready", json!({"deploy_operations": [operation("a", false), operation("d", true)]}));
@@ -366,8 +430,8 @@ fn what_planetscale_does_not_say_counts_as_harm() {
             json!([unsaid, operation("d", true)]),
             ["Refuse(SchemaRefused)", "Refuse(SchemaRefused)", "SchemaFirst"],
         ),
-        (json!([{}]), ["Refuse(SchemaRefused)", "Refuse(SchemaRefused)", "ContainersFirst"]),
-        (json!([{}, 7]), ["Refuse(SchemaRefused)", "Refuse(SchemaRefused)", "ContainersFirst"]),
+        (json!([{}]), ["Refuse(SchemaRefused)", "Refuse(SchemaRefused)", "SchemaFirst"]),
+        (json!([{}, 7]), ["Refuse(SchemaRefused)", "Refuse(SchemaRefused)", "SchemaFirst"]),
         (json!([]), ["Wait", "Wait", "SchemaFirst"]),
         (Value::Null, ["Wait", "Wait", "SchemaFirst"]),
     ] {

@@ -60,3 +60,31 @@ async fn a_queue_is_followed_whatever_its_entries_say() {
         assert!(look["because"].as_str().unwrap().contains(words), "{look}");
     }
 }
+
+#[tokio::test]
+async fn a_changed_column_is_judged_beside_the_column_as_it_was_if_the_token_may_read_it() {
+    for (change, step, blind) in [
+        ("ALTER TABLE hotels MODIFY name VARCHAR(80)", "SchemaFirst", "ContainersFirst"),
+        ("ALTER TABLE hotels MODIFY name VARCHAR(20)", "ContainersFirst", "ContainersFirst"),
+        ("ALTER TABLE hotels MODIFY name VARCHAR(50) NOT NULL", "ContainersFirst", "ContainersFirst"),
+        ("ALTER TABLE hotels ADD town VARCHAR(20) NOT NULL", "Refuse", "Refuse"),
+    ] {
+        let world = World::start().await;
+        let token = ["read_deploy_request", "create_deploy_request", "read_branch"];
+        world.control().token(json!(token)).await;
+        let number = world.ready(change).await;
+        let look = world.get("after-containers", json!({"number": number})).await.unwrap();
+        assert_eq!(look["step"], step, "{change}: {look}");
+        assert!(!look["because"].as_str().unwrap().contains("read_branch"), "{look}");
+        let serves = json!({"number": number, "serves": true});
+
+        world.control().token(json!(token[..2])).await;
+        let look = world.get("after-containers", json!({"number": number})).await.unwrap();
+        assert_eq!(look["step"], blind, "{change}: {look}");
+        let is_told = look["because"].as_str().unwrap().contains("the token needs read_branch");
+        assert_eq!(is_told, blind != "SchemaFirst", "{look}");
+
+        let deployed = world.deploy("after-containers", serves).await.unwrap();
+        assert_eq!(deployed["step"] == "Queued", blind == "ContainersFirst", "{change}: {deployed}");
+    }
+}

@@ -30,7 +30,7 @@ const STARTED: &str = "2026-11-23T03:46:53.000Z";
 pub const ADD: &str = "ALTER TABLE hotels ADD stars INT";
 pub const DROP: &str = "ALTER TABLE hotels DROP COLUMN name";
 
-const HOTELS: &str = "CREATE TABLE hotels (id INT PRIMARY KEY, name VARCHAR(50) NOT NULL)";
+const HOTELS: &str = "CREATE TABLE hotels (id INT PRIMARY KEY, name VARCHAR(50))";
 
 type Deed = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 
