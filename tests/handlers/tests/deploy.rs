@@ -139,7 +139,7 @@ async fn an_approval_is_asked_for_however_planetscale_refuses() {
             assert_eq!(world.get("refuse", place.clone()).await.unwrap()["step"], "SchemaFirst");
             let asked = world.deploy("refuse", place.clone()).await.unwrap();
             assert_eq!(asked["step"], "NeedsApproval", "{status} {words}: {asked}");
-            let waits = json!({"number": number, "goal": "Approval", "waited": 100_000});
+            let waits = json!({"number": number, "goal": "Approval", "waited": 80_000});
             let look = world.get("refuse", waits.clone()).await.unwrap();
             assert_eq!((look["step"].as_str(), look["seconds"].as_u64()), (Some("Wait"), Some(300)));
             world.control().act(number, "approve").await;

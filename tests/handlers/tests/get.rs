@@ -41,7 +41,7 @@ async fn a_gate_is_seen_whatever_its_deployment_shows() {
         world.control().act(number, "deploy").await;
         world.control().pass(4).await;
         let look =
-            world.get("refuse", json!({"number": number, "goal": "Schema", "waited": 90_000})).await.unwrap();
+            world.get("refuse", json!({"number": number, "goal": "Schema", "waited": 80_000})).await.unwrap();
         assert!(look["because"].as_str().unwrap().contains("a person has to apply"), "{shown}: {look}");
         assert_eq!(look["seconds"], 300);
     }
