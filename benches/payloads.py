@@ -47,6 +47,7 @@ _RELEASE: dict[str, Any] = {
         "containers": 2_700,
     },
     "lastCall": 70,
+    "verification": {"paths": [], "seconds": 120, "onFailure": "undo"},
 }
 
 
@@ -102,6 +103,9 @@ def environment(url: str) -> dict[str, str]:
         "DESTRUCTIVE_CHANGES": "refuse",
         "ON_CONTAINER_FAILURE": "revert-schema",
         "LAST_CALL": str(_RELEASE["lastCall"]),
+        "VERIFY_FOR": "120",
+        "ON_VERIFICATION_FAILURE": "undo",
+        "TRY_EVERY_MS": "1000",
         **{f"{name.upper()}_DEADLINE": str(seconds) for name, seconds in _RELEASE["deadlines"].items()},
     }
 
@@ -191,9 +195,11 @@ JOBS = {
     "get-deploy-request": Job(_of_release(number=7, goal="Validation", serves=False, waited=5), ("step", "SchemaFirst"), 1),
     "grant-image-pull": Job(_install, None, 2),
     "preflight": Job(lambda _: {}, ("ready", True), 4),
+    "restore-containers": Job(_of_holder(version=4, waited=0), ("step", "Created"), 2),
     "revert-deploy-request": Job(_of_holder(number=8), ("because", "PlanetScale reverts deploy request #8."), 2),
     "skip-revert": Job(
         _of_holder(number=8), ("because", "The revert window of deploy request #8 is closed."), 2
     ),
     "start-release": Job(lambda _: _PUSH, ("because", "The release was started."), 3),
+    "verify-service": Job(_of_release(moment="Baseline"), ("step", "Good"), 1),
 }  # fmt: skip

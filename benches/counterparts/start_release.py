@@ -62,6 +62,11 @@ def described(digest: str, at: str) -> dict[str, Any]:
         },
         "deadlines": {name: int(os.environ[f"{name.upper()}_DEADLINE"]) for name in DEADLINES},
         "lastCall": int(os.environ["LAST_CALL"]),
+        "verification": {
+            "paths": [{"path": os.environ["HEALTH_CHECK_PATH"], "status": 200}],
+            "seconds": int(os.environ["VERIFY_FOR"]),
+            "onFailure": os.environ["ON_VERIFICATION_FAILURE"],
+        },
     }
 
 

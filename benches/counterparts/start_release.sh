@@ -26,7 +26,9 @@ release() {
     "policy": {"destructiveChanges": "$DESTRUCTIVE_CHANGES", "onContainerFailure": "$ON_CONTAINER_FAILURE"},
     "deadlines": {"turn": $TURN_DEADLINE, "validation": $VALIDATION_DEADLINE, "approval": $APPROVAL_DEADLINE,
         "schema": $SCHEMA_DEADLINE, "revert": $REVERT_DEADLINE, "containers": $CONTAINERS_DEADLINE},
-    "lastCall": $LAST_CALL
+    "lastCall": $LAST_CALL,
+    "verification": {"paths": [{"path": "$HEALTH_CHECK_PATH", "status": 200}], "seconds": $VERIFY_FOR,
+        "onFailure": "$ON_VERIFICATION_FAILURE"}
 }
 END
 }

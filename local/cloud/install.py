@@ -64,17 +64,24 @@ def install(
     _run(f"sam deploy {stack_name}", command, aws.logs, variables, project, show)
     installed = Environment(aws, stack_name)
     if aws.wait_scale < 1:
-        _shorten_last_call(installed)
+        _shorten_times(installed)
     return installed
 
 
-def _shorten_last_call(environment: Environment) -> None:
-    """Let releases wait for the last call of a stopped execution by the clock as short as all other waits are."""
-    client, name = environment.aws.client("lambda"), f"{environment.stack_name}-start-release"
+def _shorten_times(environment: Environment) -> None:
+    """Let what functions go by be as short as all other waits are: the last call of a stopped execution, and the tries
+    of a look at the public URL."""
+    scale = environment.aws.wait_scale
+    _set_variable(environment, "start-release", "LAST_CALL", round(_LAST_CALL * scale))
+    _set_variable(environment, "verify-service", "TRY_EVERY_MS", round(1000 * scale))
+
+
+def _set_variable(environment: Environment, function: str, variable: str, value: int) -> None:
+    client, name = environment.aws.client("lambda"), f"{environment.stack_name}-{function}"
     if name not in environment.functions():
         return
     variables = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-    variables["LAST_CALL"] = str(round(_LAST_CALL * environment.aws.wait_scale))
+    variables[variable] = str(value)
     client.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
 
 

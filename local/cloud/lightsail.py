@@ -16,8 +16,9 @@ class Lightsail:
         self._cleared: Counter[str] = Counter()
 
     def clear(self) -> None:
-        """No more failing images and no more faults; calls are counted anew. Services stay as they are."""
+        """No more failing images, bad answers and faults; calls are counted anew. Services stay as they are."""
         self.api.delete("/_control/verdicts")
+        self.api.delete("/_control/answers")
         self.api.delete("/_control/faults")
         self._cleared = self._all_calls()
 
@@ -28,6 +29,13 @@ class Lightsail:
     def next_image_hangs(self) -> None:
         """From now on, deployments neither succeed nor fail."""
         self._judge("hangs", ())
+
+    def answers(self, path: str | None = None, *, image: str | None = None, **more: Any) -> None:
+        """What is answered at a path of the public URL, by one image reference's tag or by all; the fields are in the
+        emulator's README."""
+        selector = {} if image is None else {"tag": image.rsplit(":", 1)[1]}
+        rule = {"image": selector, **({} if path is None else {"path": path}), **more}
+        self.api.put("/_control/answers", rule)
 
     def fault(self, kind: str, operation: str, **more: Any) -> None:
         """Play a fault at the next call of an operation; the kinds are in the emulator's README."""
@@ -70,7 +78,7 @@ class Lightsail:
         return next(iter(deployment["containers"].values()))["image"] if deployment else None
 
     def public_url(self, service: str) -> str:
-        """Where the service is reached; something answers only when the local AWS runs real containers."""
+        """Where the service is reached: its containers answer, or rules when the local AWS runs none."""
         found = (s for s in self.api.get("/_control/services") if s["containerServiceName"] == service)
         return next(found)["url"]
 

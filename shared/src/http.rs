@@ -22,6 +22,14 @@ pub trait Transport: Send + Sync {
     /// # Errors
     /// [`Lost`] when there is no whole answer; the server may have done its work all the same.
     fn call(&self, request: Request) -> Call;
+
+    /// Makes one call and leaves the answer's body unread, whatever its size.
+    ///
+    /// # Errors
+    /// As [`Transport::call`] says.
+    fn call_for_status(&self, request: Request) -> Call {
+        self.call(request)
+    }
 }
 
 /// A call under way.
@@ -71,6 +79,14 @@ impl Client {
     pub async fn call(&self, request: Request) -> Result<Response, Lost> {
         self.0.call(request).await
     }
+
+    /// Makes one call, of whose answer only the status counts.
+    ///
+    /// # Errors
+    /// As [`Transport::call`] says.
+    pub async fn status(&self, request: Request) -> Result<StatusCode, Lost> {
+        self.0.call_for_status(request).await.map(|answer| answer.status)
+    }
 }
 
 impl fmt::Debug for Client {
@@ -101,6 +117,15 @@ impl Transport for Network {
             let (status, headers) = (answer.status(), answer.headers().clone());
             let body = answer.bytes().await.map_err(|error| lost(&error))?.into();
             Ok(Response { status, headers, body })
+        })
+    }
+
+    fn call_for_status(&self, request: Request) -> Call {
+        let client = self.0.clone();
+        Box::pin(async move {
+            let answer = client.execute(request).await.map_err(|error| lost(&error))?;
+            let (status, headers) = (answer.status(), answer.headers().clone());
+            Ok(Response { status, headers, body: Vec::new() })
         })
     }
 }

@@ -21,6 +21,8 @@ pub mod repository_policy;
 pub mod schema;
 pub mod start;
 pub mod text;
+pub mod undo;
+pub mod verification;
 
 #[cfg(feature = "aws")]
 pub mod aws;

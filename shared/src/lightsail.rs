@@ -5,7 +5,7 @@ use aws_sdk_lightsail::Client;
 use aws_sdk_lightsail::config::retry::RetryConfig;
 use aws_sdk_lightsail::types::{ContainerService, ContainerServiceDeployment};
 
-use crate::containers::Condition;
+use crate::containers::{Condition, ServiceDeployment, ServiceDeploymentState};
 use crate::{Error, aws};
 
 /// A client that tries every call once.
@@ -52,6 +52,18 @@ pub async fn deployments(
             Err(aws::failed(&format!("lightsail:GetContainerServiceDeployments of {name}"), &error))
         }
     }
+}
+
+/// A deployment in the terms of the decisions; none when it names no version or state.
+pub fn known(deployment: &ContainerServiceDeployment) -> Option<ServiceDeployment> {
+    let state = match deployment.state()?.as_str() {
+        "ACTIVATING" => ServiceDeploymentState::Activating,
+        "ACTIVE" => ServiceDeploymentState::Active,
+        "INACTIVE" => ServiceDeploymentState::Inactive,
+        "FAILED" => ServiceDeploymentState::Failed,
+        other => ServiceDeploymentState::Unknown(other.to_owned()),
+    };
+    Some(ServiceDeployment { version: deployment.version()?, state })
 }
 
 fn is_gone(code: Option<&str>) -> bool {

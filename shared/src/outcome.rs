@@ -21,6 +21,8 @@ pub enum Outcome {
     SchemaReverted,
     /// The containers failed and the schema could not go back.
     RevertRefused,
+    /// The release served badly; the containers of the version before serve again.
+    Undone,
     /// A deadline passed.
     TimedOut,
     /// Anything unforeseen.
@@ -29,7 +31,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Released,
         Self::Superseded,
         Self::SchemaRefused,
@@ -38,6 +40,7 @@ impl Outcome {
         Self::ContainersFailed,
         Self::SchemaReverted,
         Self::RevertRefused,
+        Self::Undone,
         Self::TimedOut,
         Self::ReleaseError,
     ];
@@ -56,7 +59,8 @@ impl Outcome {
             | Self::SchemaRefused
             | Self::SchemaRejected
             | Self::ContainersFailed
-            | Self::SchemaReverted => false,
+            | Self::SchemaReverted
+            | Self::Undone => false,
         }
     }
 }

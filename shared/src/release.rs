@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::image::{ImageDigest, ImageTag};
+use crate::verification::VerifyPath;
 
 /// The input of one execution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +35,9 @@ pub struct Release {
     pub deadlines: Deadlines,
     /// How long a call can still be at work whose execution was stopped, in seconds: a function's time-out, and a margin.
     pub last_call: u64,
+    /// How the service is asked whether it serves; not at all in a release that started before an update brought this.
+    #[serde(default)]
+    pub verification: Verification,
 }
 
 impl Release {
@@ -122,6 +126,29 @@ pub enum OnContainerFailure {
     KeepSchema,
 }
 
+/// How the service is asked whether it serves.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verification {
+    /// What it is asked.
+    pub paths: Vec<VerifyPath>,
+    /// For how many seconds the new containers are asked; 0 when nothing is asked at all.
+    pub seconds: u64,
+    /// What to do when it does not serve.
+    pub on_failure: OnVerificationFailure,
+}
+
+/// What to do when new containers are ACTIVE and do not serve.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnVerificationFailure {
+    /// Go back to the containers of the version before, then to the schema of before.
+    #[default]
+    Undo,
+    /// Leave them and the schema as they are.
+    Keep,
+}
+
 /// The longest waits of a release, each in seconds of waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -177,7 +204,7 @@ macro_rules! from_kebab_case {
         }
     )*};
 }
-from_kebab_case!(DestructiveChanges, OnContainerFailure);
+from_kebab_case!(DestructiveChanges, OnContainerFailure, OnVerificationFailure);
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,7 @@
 //! The report of a release: what happened, and what to do next.
 
+mod served;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,6 +12,7 @@ use crate::outcome::Outcome;
 use crate::release::{Execution, OnContainerFailure, Release};
 use crate::schema::DeployRequestReport;
 use crate::text;
+use crate::verification::{Baseline, Looks};
 
 /// How the release went, as the state machine hands it to `finish-release`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -44,6 +47,15 @@ pub struct Ending {
     /// Whether the container service itself is disabled or gone, so that nothing serves.
     #[serde(default)]
     pub service_down: bool,
+    /// What the service was found to answer before anything was changed, where it was asked.
+    #[serde(default)]
+    pub baseline: Option<Baseline>,
+    /// The last looks at what it answers, where there were some.
+    #[serde(default)]
+    pub looks: Option<Looks>,
+    /// The deployment of the version before, once it serves again.
+    #[serde(default)]
+    pub restored: Option<DeploymentReport>,
 }
 
 /// What became of the base branch's schema in a release.
@@ -121,6 +133,12 @@ pub struct Report {
     pub schema: SchemaChange,
     /// The container service, the deployment's version and the public URL.
     pub deployment: Option<DeploymentReport>,
+    /// What the service answered before anything was changed.
+    pub baseline: Option<Baseline>,
+    /// What the last looks found.
+    pub looks: Option<Looks>,
+    /// The deployment with which the version before serves again.
+    pub restored: Option<DeploymentReport>,
     /// The execution's name.
     pub execution: String,
     /// Its page in the console.
@@ -152,6 +170,9 @@ pub fn report(ending: &Ending, finished_at: DateTime<Utc>) -> Report {
         order: ending.order.clone(),
         schema: ending.schema,
         deployment: deployment.clone(),
+        baseline: ending.baseline.clone(),
+        looks: ending.looks.clone(),
+        restored: ending.restored.clone(),
         execution: execution.name.clone(),
         execution_url: execution.console_url(),
         started_at: execution.started_at,
@@ -182,6 +203,12 @@ pub fn message(report: &Report) -> String {
     if let Some(deployment) = &report.deployment {
         lines
             .push(format!("Deployment {} of {}: {}", deployment.version, deployment.service, deployment.url));
+    }
+    if let Some(restored) = &report.restored {
+        lines.push(format!(
+            "Deployment {} of {} serves again: {}",
+            restored.version, restored.service, restored.image
+        ));
     }
     lines.push(format!("Execution: {}", report.execution_url));
     lines.join("\n")
@@ -238,6 +265,7 @@ fn is_left_open(ending: &Ending) -> bool {
         | Outcome::SchemaRefused
         | Outcome::SchemaRejected
         | Outcome::ContainersFailed
+        | Outcome::Undone
         | Outcome::ReleaseError => ending.schema == SchemaChange::None,
         Outcome::Superseded
         | Outcome::SchemaFailed
@@ -257,6 +285,7 @@ fn needs_a_person(ending: &Ending) -> bool {
         | Outcome::SchemaRejected
         | Outcome::SchemaFailed
         | Outcome::RevertRefused
+        | Outcome::Undone
         | Outcome::TimedOut
         | Outcome::ReleaseError => false,
     };
@@ -299,6 +328,7 @@ fn what_happened(ending: &Ending) -> String {
         Outcome::SchemaReverted => {
             format!("{}, and the schema is back as it was.", containers_failed(ending))
         }
+        Outcome::Undone => "The release served badly and was undone.".into(),
         Outcome::RevertRefused => {
             format!("{}, and the schema could not go back.", containers_failed(ending))
         }
@@ -311,12 +341,18 @@ fn what_happened(ending: &Ending) -> String {
         }
         _ => "",
     };
-    let parts = [&*start, because.trim(), error.trim(), schema];
+    let served = served::what_happened(ending);
+    let start = served.as_deref().unwrap_or(&start);
+    let looked = served::what_was_seen(ending);
+    let parts = [start, because.trim(), error.trim(), schema, &looked];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 fn what_to_do(ending: &Ending) -> String {
     let request = ending.deploy_request.as_ref().map_or("the deploy request", |request| request.url.as_str());
+    if let Some(served) = served::what_to_do(ending) {
+        return served;
+    }
     let serving = serving(ending);
     match ending.outcome {
         Outcome::Released => "Nothing.".into(),
@@ -355,6 +391,7 @@ fn what_to_do(ending: &Ending) -> String {
             }
             _ => "Mend the image and push again.".into(),
         },
+        Outcome::Undone => "Mend the image and push again; a schema change that went back comes with it.".into(),
         Outcome::SchemaReverted => "Mend the image and push again; the schema change comes with it.".into(),
         Outcome::RevertRefused if serving == Serving::Nothing => {
             format!("Mend the image and push again. The schema is changed already, by {request}")
@@ -380,7 +417,7 @@ mod tests {
     use super::*;
     use crate::testing::release;
 
-    fn ending(outcome: Outcome) -> Ending {
+    pub(super) fn ending(outcome: Outcome) -> Ending {
         Ending {
             release: release(),
             execution: Execution {
@@ -397,6 +434,9 @@ mod tests {
             schema: SchemaChange::None,
             deployment: None,
             service_down: false,
+            baseline: None,
+            looks: None,
+            restored: None,
         }
     }
 
@@ -537,6 +577,7 @@ mod tests {
                 state: "in_progress".into(),
                 statements: Vec::new(),
                 closed,
+                revertible_until: None,
             })
         };
         for outcome in Outcome::ALL {
@@ -557,6 +598,7 @@ mod tests {
                             | Outcome::SchemaRefused
                             | Outcome::SchemaRejected
                             | Outcome::ContainersFailed
+                            | Outcome::Undone
                             | Outcome::ReleaseError
                     );
                 let needed = expected || outcome.needs_a_person();

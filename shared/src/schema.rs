@@ -1,5 +1,6 @@
 //! What to do with a deploy request: the decisions between the schema and the containers.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::image::ImageDigest;
@@ -418,6 +419,9 @@ pub struct DeployRequestReport {
     /// Whether it is closed, once the release tried to close it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed: Option<bool>,
+    /// Until when its change can be reverted, while it can.
+    #[serde(default)]
+    pub revertible_until: Option<DateTime<Utc>>,
 }
 
 /// The most statements, and the most characters of each, that a report shows.
@@ -438,7 +442,9 @@ impl From<&DeployRequest> for DeployRequestReport {
             statements.push(format!("… and {} more", operations.len() - most));
         }
         let url = text::shorten(&request.html_url, LONGEST_URL);
-        Self { number: request.number, url, state: request.states(), statements, closed: None }
+        let revertible_until = request.revertible_until();
+        let state = request.states();
+        Self { number: request.number, url, state, statements, closed: None, revertible_until }
     }
 }
 

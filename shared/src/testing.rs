@@ -4,7 +4,8 @@ use chrono::DateTime;
 
 use crate::image::ImageDigest;
 use crate::release::{
-    Cause, Database, Deadlines, DestructiveChanges, Image, OnContainerFailure, Policy, Release,
+    Cause, Database, Deadlines, DestructiveChanges, Image, OnContainerFailure, OnVerificationFailure, Policy,
+    Release, Verification,
 };
 
 pub fn digest(fill: char) -> ImageDigest {
@@ -44,5 +45,10 @@ pub fn release() -> Release {
             containers: 2_700,
         },
         last_call: 70,
+        verification: Verification {
+            paths: Vec::new(),
+            seconds: 120,
+            on_failure: OnVerificationFailure::Undo,
+        },
     }
 }

@@ -11,7 +11,7 @@ SUCCEEDED = frozenset({"Released", "Superseded"})
 FAILED = frozenset(
     {
         *("SchemaRefused", "SchemaRejected", "SchemaFailed", "ContainersFailed", "SchemaReverted"),
-        *("RevertRefused", "TimedOut", "ReleaseError"),
+        *("RevertRefused", "Undone", "TimedOut", "ReleaseError"),
     }
 )
 # Step Functions does not end a function's call when its execution is stopped: it may write for as long as it may run.

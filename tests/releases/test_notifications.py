@@ -10,6 +10,7 @@ import pytest
 from cloud import install
 
 from stage import ADD_DESCRIPTION, DROP_STARS, Ended, Stage
+from test_verification import serve_badly, verified
 
 SOURCE = {
     "SourceRepository": "https://github.com/my-organization/bookings-api",
@@ -73,6 +74,12 @@ def release_error(stage: Stage) -> Ended:
     return stage.release(stage.prod)
 
 
+def undone(stage: Stage) -> Ended:
+    serve_badly(stage)
+    with verified(stage):
+        return stage.release(stage.prod)
+
+
 OUTCOMES: dict[str, Callable[[Stage], Ended]] = {
     "Released": released,
     "Superseded": superseded,
@@ -82,6 +89,7 @@ OUTCOMES: dict[str, Callable[[Stage], Ended]] = {
     "ContainersFailed": containers_failed,
     "SchemaReverted": schema_reverted,
     "RevertRefused": revert_refused,
+    "Undone": undone,
     "TimedOut": timed_out,
     "ReleaseError": release_error,
 }

@@ -31,7 +31,7 @@ def test_an_added_column_is_applied_before_the_containers_start(stage: Stage) ->
     ended = stage.release(stage.prod)
     check(stage, stage.prod, ended, "Released")
     assert "description" in stage.planetscale.schema("main")
-    assert ended.report["schema"] == "Revertible"
+    assert ended.report["schema"] == "Permanent", "its window is closed"
     assert ended.report["order"].startswith("Schema, then containers.")
     assert "ADD COLUMN `description`" in ended.report["deployRequest"]["statements"][0]
     assert ended.states.index("DeployDeployRequest") < ended.states.index("CreateContainerDeployment")

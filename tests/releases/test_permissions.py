@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Iterator
 
@@ -14,6 +15,7 @@ from cloud.environment import FunctionError
 import roles
 from stage import ADD_DESCRIPTION, REPOSITORY, Stage
 from test_redrive import CHANGES, stop_at
+from test_verification import serve_badly, verified
 
 SECRET = "secretsmanager:GetSecretValue"
 LOCK = "dynamodb:GetItem"
@@ -53,6 +55,11 @@ RELEASES = [
     Missing("GetContainerDeploymentRole", "lightsail:GetContainerServiceDeployments", "with a change", "ReleaseError"),
     Missing("GetContainerDeploymentRole", "lightsail:GetContainerServices", "with a change", "ReleaseError"),
     Missing("GetContainerDeploymentRole", "lightsail:GetContainerLog", "containers that fail", "SchemaReverted"),
+    Missing("VerifyServiceRole", "lightsail:GetContainerServices", "verified", "ReleaseError"),
+    Missing("RestoreContainersRole", LOCK, "serves badly", "RevertRefused"),
+    Missing("RestoreContainersRole", "lightsail:CreateContainerServiceDeployment", "serves badly", "RevertRefused"),
+    Missing("RestoreContainersRole", "lightsail:GetContainerServices", "serves badly", "RevertRefused"),
+    Missing("RestoreContainersRole", "lightsail:GetContainerServiceDeployments", "serves badly", "RevertRefused"),
     Missing("RevertDeployRequestRole", SECRET, "containers that fail", "RevertRefused"),
     Missing("RevertDeployRequestRole", LOCK, "containers that fail", "RevertRefused"),
     Missing("FinishReleaseRole", "dynamodb:GetItem", "without a change", "ReleaseError"),
@@ -75,6 +82,8 @@ RELEASES = [
             # Whether Lambda did it is not known, so the schema stays.
             ("create-container-deployment", "with a change", "ReleaseError"),
             ("get-container-deployment", "with a change", "TimedOut"),
+            ("verify-service", "verified", "ReleaseError"),
+            ("restore-containers", "serves badly", "RevertRefused"),
             ("revert-deploy-request", "containers that fail", "RevertRefused"),
             ("skip-revert", "with a change", "Released"),
             ("finish-release", "without a change", "ReleaseError"),
@@ -91,7 +100,7 @@ OTHERS = {
     # Without them a release is as good, and tells no build: see test_origin.
     ("FinishReleaseRole", "codebuild:ListBuildsForProject"),
     ("FinishReleaseRole", "codebuild:BatchGetBuilds"),
-    *((role, "dynamodb:PutItem") for role in REDRIVEN),
+    *((role, "dynamodb:PutItem") for role in (*REDRIVEN, "RestoreContainersRole")),
     *(("StartReleaseRole", action) for action in START),
     *(("GrantImagePullRole", action) for action in GRANT),
     *(("PreflightRole", action) for action in roles.roles()["PreflightRole"] if not action.startswith("logs:")),
@@ -112,11 +121,15 @@ def test_a_release_without_a_permission_names_it(stage: Stage, missing: Missing)
         stage.planetscale.sql("dev", ADD_DESCRIPTION)
     if missing.way == "containers that fail":
         stage.lightsail.next_image_fails()
+    if missing.way == "serves badly":
+        serve_badly(stage)
+    is_verified = missing.way in ("verified", "serves badly")
     # A function that runs already may remember a secret.
     function = roles.function_of(missing.role)
     with (
         roles.without(stage.prod, missing.role, missing.action, missing.resource),
         stage.fresh(stage.prod, function),
+        verified(stage) if is_verified else nullcontext(),
         stage.waits(0.005),
     ):
         digest = stage.push("prod")

@@ -2,9 +2,7 @@ use aws_sdk_lightsail::Client;
 use aws_sdk_lightsail::primitives::DateTime;
 use aws_sdk_lightsail::types::ContainerServiceDeployment;
 use serde::{Deserialize, Serialize};
-use shared::containers::{
-    Condition, Progress, ServiceDeployment, ServiceDeploymentState, in_service, own_lines, progress,
-};
+use shared::containers::{Condition, Progress, in_service, own_lines, progress};
 use shared::mask::Mask;
 use shared::release::Release;
 use shared::{Error, aws, config, lightsail, text};
@@ -64,7 +62,7 @@ pub async fn handle(context: &Context, Input { release, version, waited }: Input
         None => Condition::Gone,
     };
     let deployments = found.unwrap_or_default();
-    let known: Vec<_> = deployments.iter().filter_map(known).collect();
+    let known: Vec<_> = deployments.iter().filter_map(lightsail::known).collect();
     let step = progress(service, version, &known, waited, release.deadlines.containers);
     let mut step = in_service(step, &condition, service)?;
     let service_down = condition.down(service).is_some();
@@ -134,15 +132,4 @@ impl Context {
         let last = &own[own.len().saturating_sub(LOG_LINES)..];
         last.iter().map(|line| text::shorten(&mask.apply(line), 500)).collect()
     }
-}
-
-fn known(deployment: &ContainerServiceDeployment) -> Option<ServiceDeployment> {
-    let state = match deployment.state()?.as_str() {
-        "ACTIVATING" => ServiceDeploymentState::Activating,
-        "ACTIVE" => ServiceDeploymentState::Active,
-        "INACTIVE" => ServiceDeploymentState::Inactive,
-        "FAILED" => ServiceDeploymentState::Failed,
-        other => ServiceDeploymentState::Unknown(other.to_owned()),
-    };
-    Some(ServiceDeployment { version: deployment.version()?, state })
 }

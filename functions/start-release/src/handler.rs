@@ -167,6 +167,7 @@ impl Context {
             policy: settings.policy,
             deadlines: settings.deadlines,
             last_call: settings.last_call,
+            verification: settings.verification.clone(),
         })
     }
 

@@ -1,7 +1,8 @@
 use shared::Error;
 use shared::config::{optional, parsed, required};
 use shared::image::{ImageTag, TagList};
-use shared::release::{Database, Deadlines, Policy};
+use shared::release::{Database, Deadlines, Policy, Verification};
+use shared::verification::paths;
 
 /// The stack's parameters that go into every release's input.
 pub struct Settings {
@@ -16,6 +17,7 @@ pub struct Settings {
     pub policy: Policy,
     pub deadlines: Deadlines,
     pub last_call: u64,
+    pub verification: Verification,
     pub state_machine_arn: String,
 }
 
@@ -44,6 +46,11 @@ impl Settings {
                 containers: parsed("CONTAINERS_DEADLINE")?,
             },
             last_call: parsed("LAST_CALL")?,
+            verification: Verification {
+                paths: paths(&optional("VERIFY_PATHS").unwrap_or_default(), &required("HEALTH_CHECK_PATH")?)?,
+                seconds: parsed("VERIFY_FOR")?,
+                on_failure: parsed("ON_VERIFICATION_FAILURE")?,
+            },
             state_machine_arn: required("STATE_MACHINE_ARN")?,
         })
     }

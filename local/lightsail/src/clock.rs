@@ -26,6 +26,11 @@ pub fn set_for_this_thread(time: Time) {
     TIME.set(Some(time));
 }
 
+/// Whether the emulators on this thread go by another time than the system's.
+pub fn is_set_for_this_thread() -> bool {
+    TIME.get().is_some()
+}
+
 /// By how many milliseconds the clock is ahead.
 static AHEAD: LazyLock<watch::Sender<u64>> = LazyLock::new(|| watch::Sender::new(0));
 

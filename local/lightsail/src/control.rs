@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::answers::AnswerRule;
 use crate::clock;
 use crate::emulator::Emulator;
 use crate::faults::Fault;
@@ -36,6 +37,7 @@ pub fn router() -> Router<Arc<Emulator>> {
     Router::new()
         .route("/settings", get(settings).post(change_settings))
         .route("/verdicts", get(verdicts).put(set_verdict).delete(clear_verdicts))
+        .route("/answers", get(answers).put(set_answer).delete(clear_answers))
         .route("/faults", get(faults).post(add_fault).delete(clear_faults))
         .route("/services", get(services))
         .route("/requests", get(requests))
@@ -73,6 +75,24 @@ async fn set_verdict(State(emulator): Shared, body: Bytes) -> Answer {
 
 async fn clear_verdicts(State(emulator): Shared) -> Json<Value> {
     emulator.verdicts.clear();
+    Json(json!([]))
+}
+
+async fn answers(State(emulator): Shared) -> Json<Value> {
+    Json(json!(emulator.verdicts.answers.all()))
+}
+
+async fn set_answer(State(emulator): Shared, body: Bytes) -> Answer {
+    let rule = read::<AnswerRule>(&body)?;
+    if !emulator.verdicts_decide {
+        return Err(BadRequest("Containers really run here: they answer for themselves.".into()));
+    }
+    emulator.verdicts.answers.set(rule).map_err(BadRequest)?;
+    Ok(Json(json!(emulator.verdicts.answers.all())))
+}
+
+async fn clear_answers(State(emulator): Shared) -> Json<Value> {
+    emulator.verdicts.answers.clear();
     Json(json!([]))
 }
 

@@ -113,6 +113,7 @@ impl Emulator {
         let new = World { settings: self.settings_at_start.clone(), ..World::default() };
         let old = std::mem::replace(&mut *self.world(), new);
         self.verdicts.clear();
+        self.verdicts.answers.clear();
         for mut service in old.services.into_values() {
             service.abort_tasks();
             self.runtime.unpublish(&service.name);

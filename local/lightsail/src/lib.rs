@@ -8,6 +8,7 @@
 //! What the real service does was taken from its published API model and documentation, and from what third
 //! parties saw live. Where neither tells, a member of [`settings::Settings`] decides.
 
+mod answers;
 mod authorization;
 pub mod clock;
 mod control;

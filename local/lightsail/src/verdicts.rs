@@ -1,10 +1,14 @@
 //! The default runtime: nothing runs, and a table says what becomes of an image.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::answers::{Answers, Endpoint};
+use crate::clock;
 use crate::pull::Pulled;
 use crate::runtime::{BoxFuture, Launch, LogSink, Runtime, StartFailure};
 
@@ -51,11 +55,23 @@ pub enum Verdict {
 pub struct VerdictTable {
     rules: Mutex<Vec<Rule>>,
     changes: watch::Sender<()>,
+    /// What the images answer that became healthy.
+    pub answers: Arc<Answers>,
+    /// The public endpoints by service.
+    endpoints: Mutex<BTreeMap<String, Endpoint>>,
+    /// The launches that became healthy: the service, and what its endpoint leads to.
+    healthy: Mutex<BTreeMap<u64, (String, Pulled)>>,
 }
 
 impl VerdictTable {
     pub fn new() -> Self {
-        VerdictTable { rules: Mutex::default(), changes: watch::Sender::new(()) }
+        VerdictTable {
+            rules: Mutex::default(),
+            changes: watch::Sender::new(()),
+            answers: Arc::default(),
+            endpoints: Mutex::default(),
+            healthy: Mutex::default(),
+        }
     }
 
     /// Adds a rule, in place of one with the same selector.
@@ -87,6 +103,14 @@ impl VerdictTable {
     fn rules(&self) -> MutexGuard<'_, Vec<Rule>> {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn endpoints(&self) -> MutexGuard<'_, BTreeMap<String, Endpoint>> {
+        self.endpoints.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn healthy(&self) -> MutexGuard<'_, BTreeMap<u64, (String, Pulled)>> {
+        self.healthy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Default for VerdictTable {
@@ -96,7 +120,7 @@ impl Default for VerdictTable {
 }
 
 impl Selector {
-    fn selects(&self, pulled: &Pulled) -> bool {
+    pub fn selects(&self, pulled: &Pulled) -> bool {
         let fits =
             |wanted: &Option<String>, given: Option<&str>| wanted.is_none() || wanted.as_deref() == given;
         fits(&self.repository, Some(&pulled.repository))
@@ -106,6 +130,27 @@ impl Selector {
 }
 
 impl Runtime for VerdictTable {
+    fn publish(&self, service: &str) -> io::Result<Option<String>> {
+        // Without a reactor nobody can listen, and the connections of the process would not wait for a time of its own.
+        if clock::is_set_for_this_thread() || tokio::runtime::Handle::try_current().is_err() {
+            return Ok(None);
+        }
+        let endpoint = self.answers.open(service)?;
+        let url = endpoint.url.clone();
+        self.endpoints().insert(service.into(), endpoint);
+        Ok(Some(url))
+    }
+
+    fn unpublish(&self, service: &str) {
+        self.endpoints().remove(service);
+    }
+
+    fn serve(&self, launch: u64) {
+        if let Some((service, pulled)) = self.healthy().get(&launch).cloned() {
+            self.answers.lead_to(&service, launch, pulled);
+        }
+    }
+
     fn start(&self, launch: Launch, log: LogSink) -> BoxFuture<'_, Result<(), StartFailure>> {
         Box::pin(async move {
             let mut changes = self.changes.subscribe();
@@ -124,13 +169,21 @@ impl Runtime for VerdictTable {
                     return Err(StartFailure::HealthCheck);
                 }
                 if !verdicts.contains(&Verdict::Hangs) || changes.changed().await.is_err() {
+                    let endpoint = launch.public_endpoint.as_ref();
+                    let answers = endpoint.and_then(|to| launch.containers.get(&to.container_name));
+                    if let Some(container) = answers {
+                        let served = (launch.service.clone(), container.pulled.clone());
+                        self.healthy().insert(launch.id, served);
+                    }
                     return Ok(());
                 }
             }
         })
     }
 
-    fn stop(&self, _launch: u64) -> BoxFuture<'_, ()> {
+    fn stop(&self, launch: u64) -> BoxFuture<'_, ()> {
+        self.healthy().remove(&launch);
+        self.answers.lead_away_from(launch);
         Box::pin(async {})
     }
 }

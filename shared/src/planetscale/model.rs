@@ -4,6 +4,7 @@
 //! or null in bodies seen live are optional. The description gives the items of some lists no type, so an item that
 //! cannot be read is one of which nothing is known, and does not hide its neighbours.
 
+use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -113,6 +114,12 @@ impl DeployRequest {
         self.deployment.as_ref().is_some_and(|deployment| deployment.auto_delete_branch == Some(true))
     }
 
+    /// Until when its change can be reverted; none when it cannot, or PlanetScale does not say.
+    pub fn revertible_until(&self) -> Option<DateTime<Utc>> {
+        let deployment = self.deployment.as_ref().filter(|_| self.stage() == Stage::AppliedRevertible)?;
+        deployment.deployment_revert_request.as_ref()?.waiting_period_end_at
+    }
+
     /// Whether the request is closed.
     pub fn is_closed(&self) -> bool {
         self.state == "closed"
@@ -154,6 +161,15 @@ pub struct Deployment {
     pub table_locked: bool,
     /// The table whose lock it waits for.
     pub locked_table_name: Option<String>,
+    /// Its revert, which exists from when the change is applied.
+    pub deployment_revert_request: Option<RevertRequest>,
+}
+
+/// The revert of a deployment.
+#[derive(Debug, Clone, Deserialize)]
+pub struct RevertRequest {
+    /// When its window ends.
+    pub waiting_period_end_at: Option<DateTime<Utc>>,
 }
 
 /// One change of one table.

@@ -150,11 +150,12 @@ fn answer<O: Serialize>(result: Result<O, Error>) -> Result<Value, Error> {
     result.map(|output| serde_json::to_value(output).unwrap())
 }
 
-const CHANGES: [&str; 6] = [
+const CHANGES: [&str; 7] = [
     "close-deploy-request",
     "create-container-deployment",
     "create-deploy-request",
     "deploy-deploy-request",
+    "restore-containers",
     "revert-deploy-request",
     "skip-revert",
 ];
@@ -195,6 +196,12 @@ async fn call(function: &str, services: &Services, redrives: u64) -> Result<Valu
                 },
             );
             answer(handle(&context, parse(input(redrives, json!({"waited": 0})))).await)
+        }
+        "restore-containers" => {
+            use restore_containers::handler::{Context, handle};
+            let lightsail = shared::lightsail::client_without_retries(&services.aws());
+            let context = Context::new(lightsail, services.fence(), "app".into());
+            answer(handle(&context, parse(input(redrives, json!({"version": 2, "waited": 0})))).await)
         }
         other => panic!("{other}"),
     }

@@ -161,6 +161,8 @@ fn start_settings(stack: &Stack) -> start_release::settings::Settings {
         policy: stack.policy,
         deadlines: stack.deadlines,
         last_call: 70,
+        // No container runs that could be asked, so nothing is.
+        verification: Default::default(),
         state_machine_arn: crate::services::sfn::MACHINE.into(),
     }
 }

@@ -1,5 +1,6 @@
 //! The emulator over HTTP, beside a small registry that answers as ECR does.
 
+mod answers;
 mod authorization;
 mod clock;
 mod control;

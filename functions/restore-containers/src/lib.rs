@@ -1,0 +1,3 @@
+//! Creates a deployment from the version that served before a release.
+
+pub mod handler;

@@ -1,0 +1,3 @@
+//! Asks a service's public URL whether it serves.
+
+pub mod handler;
