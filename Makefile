@@ -37,7 +37,7 @@ lint: for-lint ## Check format, lints, template, workflows, pins and dependencie
 	$(TOOLS)/cfn-lint --region us-east-1 --template template.yaml
 	.local/checkov/bin/checkov --config-file .checkov.yaml
 	.local/workflows/bin/zizmor --offline --persona pedantic --quiet .github
-	$(TOOLS)/python local/pins.py
+	$(TOOLS)/python local/pins.py --check
 
 unit: for-test ## Run the tests of the decisions, of the two emulators and of the example.
 	cargo test --workspace --exclude simulation --features shared/planetscale
@@ -68,6 +68,9 @@ releases-waits:
 
 releases-others:
 	$(PYTEST) tests/setup tests/local_aws tests/releases benches $(addprefix --ignore=,$(ROLES) $(STATES) $(WAITS))
+
+pins: for-lint ## Ask pip whether every pin installs on every Python that the README names; takes minutes.
+	@$(TOOLS)/python local/pins.py
 
 picture: for-test ## Draw docs/release.svg, the picture of the state machine; HISTORY=FILE draws an execution's way.
 	@$(TOOLS)/python -m picture $(HISTORY)

@@ -1,6 +1,7 @@
 """Ask pip whether every pin of `local/requirements` installs on every Python that the README names.
 
-Asked once for each state of the pins; the answer is kept under `.local/`.
+`make pins` asks, which takes minutes where the index sends whole wheels, and notes what installs in
+`requirements/asked.sha256`. `make lint` (`--check`) asks nobody: it fails where a pin was changed and not asked for.
 """
 
 from __future__ import annotations
@@ -18,19 +19,29 @@ from progress import CommandFailed, run, say
 HERE = Path(__file__).resolve().parent
 # The first of each minor version, so that a package that wants a later patch is refused.
 PYTHONS = ("3.10.0", "3.11.0", "3.12.0", "3.13.0", "3.14.0")
+ASKED = HERE / "requirements" / "asked.sha256"
 
 
 def main() -> int:
+    check = sys.argv[1:] == ["--check"]
+    known = set(ASKED.read_text().split()) if ASKED.is_file() else set()
+    installing = set()
     refused = []
     for requirements in sorted(HERE.glob("requirements/*.txt")):
         lines = requirements.read_text().splitlines()
         pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
         for python in PYTHONS:
             wanted = for_python(pins, python)
-            if not is_known(wanted, python) and not installs(requirements.stem, wanted, python):
+            answer = digest(wanted, python)
+            if answer in known or (not check and installs(requirements.stem, wanted, python)):
+                installing.add(answer)
+            else:
                 refused.append(f"{requirements.name} on Python {python}")
     for line in refused:
-        print(f"error: the pins of {line} do not install", file=sys.stderr)
+        problem = "were changed since pip was asked for them; run: make pins" if check else "do not install"
+        print(f"error: the pins of {line} {problem}", file=sys.stderr)
+    if not check:
+        ASKED.write_text("".join(f"{answer}\n" for answer in sorted(installing)))
     return 1 if refused else 0
 
 
@@ -59,18 +70,12 @@ def installs(name: str, pins: list[str], python: str) -> bool:
         except CommandFailed as failed:
             say(str(failed))
             return False
-    _answer(pins, python).parent.mkdir(parents=True, exist_ok=True)
-    _answer(pins, python).touch()
     return True
 
 
-def is_known(pins: list[str], python: str) -> bool:
-    return _answer(pins, python).exists()
-
-
-def _answer(pins: list[str], python: str) -> Path:
-    digest = hashlib.sha256("\n".join([python, *sorted(pins)]).encode()).hexdigest()
-    return HERE.parent / ".local" / "pins" / digest
+def digest(pins: list[str], python: str) -> str:
+    """What names these pins on this Python in `asked.sha256`."""
+    return hashlib.sha256("\n".join([python, *sorted(pins)]).encode()).hexdigest()
 
 
 if __name__ == "__main__":
