@@ -251,7 +251,8 @@ impl Looks {
         if bad.is_empty() {
             let bad = if self.bad == 0 { "none".into() } else { self.bad.to_string() };
             let time = text::duration(self.seconds);
-            return format!("{whom} answered for {time}: {looks} looks, {bad} of them bad.");
+            let of_how_many = if looks == 1 { "1 look".into() } else { format!("{looks} looks") };
+            return format!("{whom} answered for {time}: {of_how_many}, {bad} bad.");
         }
         format!("{whom} no longer answer {}: {} of {looks} looks were bad.", bad.join(", "), self.bad)
     }
