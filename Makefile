@@ -52,8 +52,8 @@ releases: for-test emulators ## Run the tests of the local AWS, and whole releas
 PYTEST := $(TOOLS)/python -m pytest
 
 # The last of them compares the roles with what the others called.
-ROLES := $(patsubst %,tests/releases/test_%.py,buildspec events outcomes permissions preflight service_states verification unused_permissions)
-STATES := $(patsubst %,tests/releases/test_%.py,function_faults races redrive states)
+ROLES := $(patsubst %,tests/releases/test_%.py,buildspec events outcomes permissions preflight redrive verification unused_permissions)
+STATES := $(patsubst %,tests/releases/test_%.py,function_faults races service_states states)
 # They wait more than they work.
 WAITS := $(patsubst %,tests/releases/test_%.py,last_call outages time) tests/chaos tests/story
 
