@@ -150,7 +150,7 @@ def test_an_outage_of_lightsail_ends_the_release_and_the_next_one_goes_on(stage:
     with stage.waits(0.002):
         ended = stage.release(stage.prod)
     assert ended.outcome == "ReleaseError"
-    assert ended.report["whatHappened"].endswith("The schema change is applied.")
+    assert " The schema change is applied." in ended.report["whatHappened"]
     stage.lightsail.clear()
     assert stage.release_by_hand(stage.prod).outcome == "Released"
     assert stage.planetscale.open_requests() == []
