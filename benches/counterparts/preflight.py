@@ -38,6 +38,7 @@ def planetscale() -> list[Check]:
     organizations = [each["name"] for each in database.list_organizations()]
     found = database.call("GET", "")
     branches = {each: database.call("GET", f"/branches/{each}") for each in (head, base)}
+    lint = database.call("GET", f"/branches/{head}/schema/lint?per_page=100")["data"]
     requests = database.open_requests()
     safe = branches[base]["ready"] and branches[base]["production"] and branches[base]["safe_migrations"]
     return [
@@ -47,6 +48,7 @@ def planetscale() -> list[Check]:
         ("permission read_deploy_request", True, "The token sees deploy requests."),
         ("head branch", branches[head]["ready"], f"{head} is {branches[head]['state']}."),
         ("base branch", safe, f"{base} is {branches[base]['state']}."),
+        ("schema lint", not lint, f"It has {len(lint)} findings."),
         ("approvals", True, f"Approval is needed: {found['require_approval_for_deploy']}."),
         ("open deploy requests", not requests, f"{len(requests)} are open."),
     ]

@@ -19,7 +19,7 @@ pub use connection::{Connection, database};
 pub use looks::Looks;
 pub use model::{
     Actor, Base, Branch, BranchSchema, DatabaseSettings, DeployOperation, DeployRequest, DeployRequestNumber,
-    Deployment, LintError, ListedRequest, OpenRequest, Organization, Page, PrecedingDeployment,
+    Deployment, LintError, ListedRequest, OpenRequest, Organization, Page, PrecedingDeployment, StorageCheck,
     is_about_approval,
 };
 pub use state::{DeploymentState, Stage, stage};

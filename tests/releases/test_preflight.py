@@ -77,7 +77,7 @@ def test_an_environment_without_a_database_needs_no_planetscale(stage: Stage) ->
     answer = preflight(stage.qa)
     assert answer["ready"], answer
     not_applicable = [check for check in answer["checks"] if check["status"] == "not applicable"]
-    assert len(not_applicable) == 9 and all("no PlanetScaleDatabase" in check["seen"] for check in not_applicable)
+    assert len(not_applicable) == 10 and all("no PlanetScaleDatabase" in check["seen"] for check in not_applicable)
     assert len(stage.planetscale.call_log()) == seen
 
 

@@ -53,7 +53,7 @@ struct Deploy<'a> {
 
 impl Deploy<'_> {
     async fn clearance(&self, request: &mut DeployRequest) -> Result<Clearance, Error> {
-        self.requests.read_base(request).await?;
+        self.requests.read_surroundings(request).await?;
         Ok(clearance(request, self.input.release.policy.destructive_changes, self.input.serves))
     }
 

@@ -50,7 +50,7 @@ pub async fn handle(context: &Context, input: Input) -> Result<Output, Error> {
     let requests = context.connection.planetscale().deploy_requests(database(&release)?, &token);
     let mut request = requests.get(number).await?;
     if matches!(goal, Goal::Validation | Goal::Approval) && request.stage() == Stage::Ready {
-        requests.read_base(&mut request).await?;
+        requests.read_surroundings(&mut request).await?;
     }
     let mut step = next_step(goal, &request, release.policy.destructive_changes, waited, &release.deadlines);
     let nothing_is_changed = matches!(goal, Goal::Validation | Goal::Approval) && !serves;

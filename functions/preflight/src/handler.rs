@@ -128,11 +128,12 @@ impl Context {
             }
         };
         let looks = self.planetscale.looks(database, &token);
-        let (organizations, found, head, base, open) = tokio::join!(
+        let (organizations, found, head, base, lint, open) = tokio::join!(
             look("GET organizations of PlanetScale", looks.organizations()),
             look("GET the database of PlanetScale", looks.database()),
             look("GET the head branch of PlanetScale", looks.branch(&database.head_branch)),
             look("GET the base branch of PlanetScale", looks.branch(&database.base_branch)),
+            look("GET the lint of the head branch of PlanetScale", looks.lint(&database.head_branch)),
             look("GET deploy-requests of PlanetScale", looks.open_requests()),
         );
         let wanted = Wanted {
@@ -142,7 +143,7 @@ impl Context {
             approval_deadline: *approval_deadline,
             fill: &fill,
         };
-        planetscale::checks(&wanted, &Seen { organizations, database: found, head, base, open })
+        planetscale::checks(&wanted, &Seen { organizations, database: found, head, base, lint, open })
     }
 
     async fn connection_string(&self, settings: &Settings) -> Check {

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::model::{
-    Base, BranchSchema, DatabaseSettings, DeployRequest, DeployRequestNumber, ListedRequest, Page,
+    Base, Branch, BranchSchema, DatabaseSettings, DeployRequest, DeployRequestNumber, ListedRequest, Page,
     is_about_approval,
 };
+use super::state::Stage;
 use crate::http::{Client, Lost, Method, Request, StatusCode, Url};
 use crate::release::Database;
 use crate::{Error, config, http, order, schema, text};
@@ -256,30 +257,49 @@ impl DeployRequests<'_> {
         Ok(settings.require_approval_for_deploy)
     }
 
-    /// Reads the tables of the base branch as they are, beside which the change of `request` is judged, unless that is
-    /// safe whatever they are. It needs `read_branch` (PlanetScale's API description); without it the request says why
-    /// they are not known.
+    /// Reads what the change of `request` is judged beside: the tables of the base branch, unless the change is safe
+    /// whatever they are; of a change that copies tables, whether there is room; of one that may drop data, whether the
+    /// head branch is stale. Branches need `read_branch` (PlanetScale's API description); without it the request says why
+    /// the tables are not known, and the head branch counts as up to date.
     ///
     /// # Errors
     /// [`Error::Retryable`] and [`Error::RateLimited`], when a later try may succeed.
-    pub async fn read_base(&self, request: &mut DeployRequest) -> Result<(), Error> {
-        if !matches!(request.base, Base::NotRead) || schema::is_safe_anyway(request) {
-            return Ok(());
+    pub async fn read_surroundings(&self, request: &mut DeployRequest) -> Result<(), Error> {
+        if matches!(request.base, Base::NotRead) && !schema::is_safe_anyway(request) {
+            request.base = self.base().await?;
         }
-        let Database { organization, name, base_branch, .. } = self.database;
-        let path = ["organizations", organization, "databases", name, "branches", base_branch, "schema"];
-        let answer = self.client.send(self.token, Method::GET, &path, &[], None).await?;
-        request.base = match answer.read::<BranchSchema>() {
-            Ok(read) => Base::Read(order::Schema::read(read.data.iter().map(|table| table.raw.as_str()))),
+        // One that is on its way takes room itself.
+        if request.storage.is_none() && request.copies_tables() && request.stage() == Stage::Ready {
+            request.storage = unless_kept_from(
+                self.call(Method::GET, &format!("/{}/storage-check", request.number), &[], None).await,
+            )?;
+        }
+        if request.may_drop_data() {
+            let head = self.branch(&self.database.head_branch, "").await?.read::<Branch>();
+            request.head_is_stale = unless_kept_from(head)?.is_some_and(|head| head.stale_schema);
+        }
+        Ok(())
+    }
+
+    async fn base(&self) -> Result<Base, Error> {
+        let base_branch = &self.database.base_branch;
+        match self.branch(base_branch, "schema").await?.read::<BranchSchema>() {
+            Ok(read) => Ok(Base::Read(order::Schema::read(read.data.iter().map(|table| table.raw.as_str())))),
             Err(Failure::Refused { sentence, .. } | Failure::Other(Error::Misconfigured(sentence))) => {
-                Base::Unreadable(format!(
+                Ok(Base::Unreadable(format!(
                     "How the tables of {base_branch} are was not read, for which the token needs read_branch: {}",
                     text::shorten(&sentence, 300)
-                ))
+                )))
             }
-            Err(Failure::Other(error)) => return Err(error),
-        };
-        Ok(())
+            Err(Failure::Other(error)) => Err(error),
+        }
+    }
+
+    async fn branch(&self, name: &str, what: &str) -> Result<Answer, Error> {
+        let Database { organization, name: database, .. } = self.database;
+        let path = ["organizations", organization, "databases", database, "branches", name, what];
+        let path = if what.is_empty() { &path[..6] } else { &path[..] };
+        self.client.send(self.token, Method::GET, path, &[], None).await
     }
 
     async fn call<T: DeserializeOwned>(
@@ -294,6 +314,17 @@ impl DeployRequests<'_> {
         let path: Vec<_> =
             database.into_iter().chain(path.split('/').filter(|part| !part.is_empty())).collect();
         self.client.send(self.token, method, &path, query, body).await?.read()
+    }
+}
+
+/// What was read; none if PlanetScale does not show it to this token.
+fn unless_kept_from<T>(read: Result<T, Failure>) -> Result<Option<T>, Error> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(Failure::Refused { .. } | Failure::Other(Error::Misconfigured(_) | Error::Unexpected(_))) => {
+            Ok(None)
+        }
+        Err(Failure::Other(error)) => Err(error),
     }
 }
 

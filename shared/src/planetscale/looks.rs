@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 
 use super::client::{Failure, PlanetScale, ServiceToken};
-use super::model::{Branch, DatabaseSettings, OpenRequest, Organization, Page};
+use super::model::{Branch, DatabaseSettings, LintError, OpenRequest, Organization, Page};
 use crate::Error;
 use crate::http::{Method, StatusCode};
 use crate::preflight::planetscale::Look;
@@ -42,6 +42,12 @@ impl Looks<'_> {
     /// A branch. It needs `read_branch` (PlanetScale's API description).
     pub async fn branch(&self, name: &str) -> Look<Branch> {
         self.look(&self.path(&["branches", name]), &[]).await
+    }
+
+    /// What PlanetScale's lint has against the tables of a branch. It needs `read_branch` (PlanetScale's API description).
+    pub async fn lint(&self, name: &str) -> Look<Vec<LintError>> {
+        let query = [("per_page", PAGE.to_owned())];
+        self.look(&self.path(&["branches", name, "schema", "lint"]), &query).await.map(Page::readable)
     }
 
     /// The open deploy requests from the head into the base branch. It needs `read_deploy_request` (PlanetScale's API

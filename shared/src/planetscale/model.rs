@@ -36,6 +36,25 @@ pub struct DeployRequest {
     /// The tables of the base branch, if they were read with it.
     #[serde(skip)]
     pub base: Base,
+    /// Whether PlanetScale calls the schema of the head branch stale; false also when nobody asked.
+    #[serde(skip)]
+    pub head_is_stale: bool,
+    /// Whether the base branch has room for the change; none when nobody asked, or PlanetScale does not say.
+    #[serde(skip)]
+    pub storage: Option<StorageCheck>,
+}
+
+/// The answer to `GET deploy-requests/{number}/storage-check`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct StorageCheck {
+    /// Whether the cluster of the base branch has enough storage to deploy safely.
+    pub enough_storage: bool,
+    /// Whether that cluster can be given more.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub upgradeable: bool,
+    /// The bytes that the change is estimated to need.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub storage_bytes_needed: u64,
 }
 
 /// The tables of a branch before the change of a request.
@@ -97,6 +116,18 @@ impl DeployRequest {
     /// The operations of its deployment.
     pub fn operations(&self) -> &[DeployOperation] {
         self.deployment.as_ref().map_or(&[], |deployment| &deployment.deploy_operations)
+    }
+
+    /// Whether a change of it makes a copy of a table, as an online change does.
+    pub fn copies_tables(&self) -> bool {
+        self.operations().iter().any(|operation| {
+            !["CREATE", "DROP"].iter().any(|name| operation.operation_name.eq_ignore_ascii_case(name))
+        })
+    }
+
+    /// Whether a change of it can drop data, or PlanetScale does not say.
+    pub fn may_drop_data(&self) -> bool {
+        self.operations().iter().any(|operation| operation.can_drop_data != Some(false))
     }
 
     /// Whether PlanetScale would deploy it, unless it says otherwise.
@@ -275,6 +306,9 @@ pub struct Branch {
     pub production: bool,
     /// Whether it has safe migrations: only then do deploy requests go into it.
     pub safe_migrations: bool,
+    /// Whether its schema is stale, in the API description's word. That it means behind its parent is not documented.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub stale_schema: bool,
 }
 
 /// One page of a list.

@@ -5,7 +5,7 @@
 //! deploy requests that is not there means a missing permission.
 
 use super::{Check, Status};
-use crate::planetscale::{Branch, DatabaseSettings, OpenRequest, Organization};
+use crate::planetscale::{Branch, DatabaseSettings, LintError, OpenRequest, Organization};
 use crate::release::{Database, Release};
 use crate::schema::{Adoption, adoption};
 use crate::{Error, text};
@@ -24,13 +24,15 @@ pub const CREATE: &str = "permission create_deploy_request";
 pub const HEAD: &str = "head branch";
 /// The check of the base branch.
 pub const BASE: &str = "base branch";
+/// The check of the head branch's tables by PlanetScale's own lint.
+pub const LINT: &str = "schema lint";
 /// The check of the approval setting.
 pub const APPROVALS: &str = "approvals";
 /// The check for deploy requests that are open already.
 pub const OPEN: &str = "open deploy requests";
 
 /// Every check of this module.
-pub const ALL: [&str; 9] = [TOKEN, ORGANIZATION, DATABASE, READ, CREATE, HEAD, BASE, APPROVALS, OPEN];
+pub const ALL: [&str; 10] = [TOKEN, ORGANIZATION, DATABASE, READ, CREATE, HEAD, BASE, LINT, APPROVALS, OPEN];
 
 /// The answer to one look.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +77,8 @@ pub struct Seen {
     pub head: Look<Branch>,
     /// The branch that they go into.
     pub base: Look<Branch>,
+    /// What PlanetScale's lint has against the head branch's tables.
+    pub lint: Look<Vec<LintError>>,
     /// The open deploy requests between the two.
     pub open: Look<Vec<OpenRequest>>,
 }
@@ -123,20 +127,22 @@ pub fn checks(wanted: &Wanted<'_>, seen: &Seen) -> Vec<Check> {
         database(wanted, seen),
         reads(wanted, seen),
         creates(wanted, seen),
-        branch(HEAD, &wanted.database.head_branch, wanted, seen, &seen.head),
+        head(wanted, seen),
         base(wanted, seen),
+        lint(wanted, seen),
         approvals(wanted, seen),
         open(wanted, seen),
     ]
 }
 
 fn token(wanted: &Wanted<'_>, seen: &Seen) -> Check {
-    let Seen { organizations, database, head, base, open } = seen;
+    let Seen { organizations, database, head, base, lint, open } = seen;
     let refused = [
         matches!(organizations, Look::Unauthorized),
         matches!(database, Look::Unauthorized),
         matches!(head, Look::Unauthorized),
         matches!(base, Look::Unauthorized),
+        matches!(lint, Look::Unauthorized),
         matches!(open, Look::Unauthorized),
     ];
     if refused.contains(&true) {
@@ -230,6 +236,48 @@ fn creates(wanted: &Wanted<'_>, seen: &Seen) -> Check {
         )),
         Look::NotFound => Check::unknown(CREATE, "Not told apart from a missing database."),
         other => not_told(CREATE, other),
+    }
+}
+
+fn head(wanted: &Wanted<'_>, seen: &Seen) -> Check {
+    let Database { head_branch: head, base_branch: base, .. } = wanted.database;
+    let check = branch(HEAD, head, wanted, seen, &seen.head);
+    if check.status != Status::Fine || !seen.head.seen().is_some_and(|found| found.stale_schema) {
+        return check;
+    }
+    Check::unknown(
+        HEAD,
+        format!("{head} is ready, but PlanetScale calls its schema stale: its change may undo what {base} has since."),
+    )
+    .to_do(format!(
+        "Bring {head} up to {base}. Until then a release drops nothing unless DestructiveChanges is `allow`."
+    ))
+}
+
+fn lint(wanted: &Wanted<'_>, seen: &Seen) -> Check {
+    let head = &wanted.database.head_branch;
+    match &seen.lint {
+        Look::Seen(found) if found.is_empty() => {
+            Check::fine(LINT, format!("PlanetScale has nothing against {head}."))
+        }
+        Look::Seen(found) => {
+            let of_table = |lint: &LintError| {
+                format!("{} in {}: {}", lint.lint_error, lint.table_name, lint.error_description)
+            };
+            let all: Vec<_> = found.iter().map(of_table).collect();
+            Check::problem(
+                LINT,
+                format!(
+                    "PlanetScale would refuse a change from {head}: {}",
+                    text::shorten(&all.join("; "), 1_000)
+                ),
+                format!("Correct these tables of {head}, then run the preflight again."),
+            )
+        }
+        Look::NotFound => {
+            Check::unknown(LINT, "PlanetScale answers 404: the branch or read_branch is missing.")
+        }
+        other => not_told(LINT, other),
     }
 }
 

@@ -57,6 +57,9 @@ pub fn judge(request: &DeployRequest, policy: DestructiveChanges) -> Judgement {
         .filter(|one| one.table_recently_used && one.operation_name.eq_ignore_ascii_case("DROP"))
         .collect();
     let refused = |because| Judgement::Refused { because };
+    if let Some(because) = no_room(request) {
+        return refused(because);
+    }
     match policy {
         Refuse | AfterContainers if !untold.is_empty() => {
             return refused(format!(
@@ -73,6 +76,17 @@ pub fn judge(request: &DeployRequest, policy: DestructiveChanges) -> Judgement {
                 used(&dropping),
                 request.branch,
                 request.into_branch
+            ));
+        }
+        AfterContainers if !dropping.is_empty() && request.head_is_stale => {
+            return refused(format!(
+                "PlanetScale calls the schema of {head} stale, so these statements may only undo what {base} has and {head} \
+                 has not yet: {}.{} Bring {head} up to {base} and push again; if the drop is meant, deploy the stack with \
+                 DestructiveChanges=allow.",
+                list(&dropping),
+                used(&dropping),
+                head = request.branch,
+                base = request.into_branch
             ));
         }
         AfterContainers if !in_use.is_empty() => {
@@ -114,6 +128,21 @@ pub fn judge(request: &DeployRequest, policy: DestructiveChanges) -> Judgement {
         )),
         (false, _) => refused(format!("No order of schema and containers is safe for the change. {}{told}", split(&found))),
     }
+}
+
+/// That the base branch has no room for the change, if PlanetScale says so.
+fn no_room(request: &DeployRequest) -> Option<String> {
+    let storage = request.storage.as_ref().filter(|storage| !storage.enough_storage)?;
+    let more = if storage.upgradeable {
+        "give its cluster more on its page at PlanetScale"
+    } else {
+        "make room there, as its cluster cannot be given more"
+    };
+    Some(format!(
+        "{} has not enough storage for deploy request #{}, which needs {} bytes more by PlanetScale's estimate: {more}, and \
+         push again.",
+        request.into_branch, request.number, storage.storage_bytes_needed
+    ))
 }
 
 /// What breaks which code, beside the base branch as far as it was read.

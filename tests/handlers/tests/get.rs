@@ -88,3 +88,60 @@ async fn a_changed_column_is_judged_beside_the_column_as_it_was_if_the_token_may
         assert_eq!(deployed["step"] == "Queued", blind == "ContainersFirst", "{change}: {deployed}");
     }
 }
+
+#[tokio::test]
+async fn a_change_that_does_not_fit_into_the_storage_is_refused_and_one_on_its_way_is_not() {
+    let world = World::start().await;
+    let number = world.ready(ADD).await;
+    let deployed = world.deploy("refuse", json!({"number": number})).await.unwrap();
+    assert_eq!(deployed["step"], "Queued");
+    world.control().settings(json!({"storage_used_bytes": 90, "storage_capacity_bytes": 100})).await;
+    let again = world.deploy("refuse", json!({"number": number})).await.unwrap();
+    assert_eq!(again["step"], "Queued", "it is on its way: {again}");
+
+    let world = World::start().await;
+    let number = world.ready(ADD).await;
+    world.control().settings(json!({"storage_used_bytes": 90, "storage_capacity_bytes": 100})).await;
+    let look = world.get("allow", json!({"number": number})).await.unwrap();
+    assert_eq!((&look["step"], &look["outcome"]), (&json!("Refuse"), &json!("SchemaRefused")));
+    assert!(look["because"].as_str().unwrap().contains("needs 90 bytes more"), "{look}");
+    let deployed = world.deploy("allow", json!({"number": number})).await.unwrap();
+    assert_eq!(deployed["step"], "JudgeAgain", "{deployed}");
+    assert_eq!(world.changes(), ["POST deploy"; 0]);
+
+    let world = World::start().await;
+    let number = world.ready("CREATE TABLE rooms (id INT PRIMARY KEY)").await;
+    world.control().settings(json!({"storage_used_bytes": 99, "storage_capacity_bytes": 100})).await;
+    let look = world.get("refuse", json!({"number": number})).await.unwrap();
+    assert_eq!(look["step"], "SchemaFirst", "a new table copies nothing: {look}");
+}
+
+#[tokio::test]
+async fn a_drop_of_a_stale_head_branch_is_refused_unless_it_is_allowed() {
+    for (token, policy, step) in [
+        (["read_deploy_request", "create_deploy_request", "read_branch"], "after-containers", "Refuse"),
+        (["read_deploy_request", "create_deploy_request", "read_branch"], "allow", "ContainersFirst"),
+        (
+            ["read_deploy_request", "create_deploy_request", "read_database"],
+            "after-containers",
+            "ContainersFirst",
+        ),
+    ] {
+        let world = World::start().await;
+        world.control().token(json!(token)).await;
+        // Somebody deploys past the head branch, which then lacks what production has.
+        world.control().database(json!({"branches": ["hotfix"]})).await;
+        world.control().sql_of("hotfix", ADD).await;
+        let other = world.control().open(json!({"branch": "hotfix"})).await;
+        world.control().pass(1).await;
+        world.control().act(other, "deploy").await;
+        world.control().pass(4).await;
+        world.control().act(other, "skip_revert").await;
+        assert!(world.control().production().await.contains("stars"));
+        let number = world.control().open(json!({"auto_cutover": true})).await;
+        world.control().pass(1).await;
+        let look = world.get(policy, json!({"number": number})).await.unwrap();
+        assert_eq!(look["step"], step, "{policy}: {look}");
+        assert_eq!(look["because"].as_str().unwrap().contains("stale"), step == "Refuse", "{look}");
+    }
+}

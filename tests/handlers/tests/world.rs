@@ -103,7 +103,12 @@ impl Control {
 
     /// Somebody changes the head branch.
     pub async fn sql(&self, sql: &str) {
-        self.in_database(Method::POST, "/branches/dev/sql", json!({"sql": sql})).await;
+        self.sql_of("dev", sql).await;
+    }
+
+    /// Somebody changes a branch.
+    pub async fn sql_of(&self, branch: &str, sql: &str) {
+        self.in_database(Method::POST, &format!("/branches/{branch}/sql"), json!({"sql": sql})).await;
     }
 
     /// The CREATE TABLE statement of the table in production.

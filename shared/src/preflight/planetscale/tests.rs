@@ -14,7 +14,13 @@ fn database() -> DatabaseSettings {
 }
 
 fn branch() -> Branch {
-    Branch { ready: true, state: "ready".into(), production: true, safe_migrations: true }
+    Branch {
+        ready: true,
+        state: "ready".into(),
+        production: true,
+        safe_migrations: true,
+        stale_schema: false,
+    }
 }
 
 fn request(changes: &Value) -> OpenRequest {
@@ -31,6 +37,7 @@ fn all_fine() -> Seen {
         database: Look::Seen(database()),
         head: Look::Seen(Branch { production: false, safe_migrations: false, ..branch() }),
         base: Look::Seen(branch()),
+        lint: Look::Seen(Vec::new()),
         open: Look::Seen(Vec::new()),
     }
 }
@@ -208,4 +215,34 @@ fn without_a_token_each_check_says_so() {
     let checks = without_token(empty_token("aws fill"));
     assert_eq!(checks.iter().map(|check| check.check).collect::<Vec<_>>(), ALL);
     assert_eq!((checks[0].status, checks[1].status), (Problem, Unknown));
+}
+
+#[test]
+fn a_stale_head_branch_is_told_and_a_stale_base_branch_means_nothing() {
+    let stale = || Look::Seen(Branch { stale_schema: true, ..branch() });
+    let check = changed(|seen| seen.head = stale(), HEAD);
+    assert_eq!(check.status, Unknown);
+    assert!(check.seen.contains("stale") && check.to_do.unwrap().contains("Bring dev up to main"));
+    assert_eq!(changed(|seen| seen.base = stale(), BASE).status, Fine);
+    let asleep = Look::Seen(Branch { ready: false, stale_schema: true, ..branch() });
+    assert_eq!(changed(|seen| seen.head = asleep, HEAD).status, Problem, "that comes first");
+}
+
+#[test]
+fn what_planetscale_has_against_the_head_branch_is_told_before_a_release() {
+    let lint = LintError {
+        lint_error: "NO_UNIQUE_KEY".into(),
+        table_name: "hotels".into(),
+        error_description: "The table has no unique key.".into(),
+    };
+    for (found, status, words) in [
+        (Look::Seen(Vec::new()), Fine, "nothing against dev"),
+        (Look::Seen(vec![lint]), Problem, "NO_UNIQUE_KEY in hotels: The table has no unique key."),
+        (Look::NotFound, Unknown, "read_branch"),
+        (lost(), Unknown, "No answer"),
+    ] {
+        let check = changed(|seen| seen.lint = found, LINT);
+        assert_eq!(check.status, status);
+        assert!(check.seen.contains(words), "{}", check.seen);
+    }
 }
