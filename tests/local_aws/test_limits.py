@@ -180,3 +180,20 @@ def said(line: str) -> str:
         return json.loads(line).get("message", "")
     except (ValueError, AttributeError):
         return ""
+
+
+@pytest.mark.parametrize("condition", ["$states.input.missing", "'a text'", "[true]", "$nobody"])
+def test_a_condition_that_is_not_true_or_false_fails_its_execution(toy: Any, run: Any, condition: str) -> None:
+    choice = {
+        "Type": "Choice",
+        "Choices": [{"Condition": f"{{% {condition} %}}", "Next": "Over"}],
+        "Default": "Over",
+    }
+    execution = toy.wait_for_execution(run({"Asks": choice, "Over": {"Type": "Succeed"}}))
+    assert (execution["status"], execution["error"]) == ("FAILED", "States.QueryEvaluationError")
+
+
+def test_an_expression_without_a_value_fails_its_execution(toy: Any, run: Any) -> None:
+    told = {"Type": "Pass", "Output": {"there": "{% $states.input.there %}", "missing": "{% $states.input.missing %}"}}
+    execution = toy.wait_for_execution(run({"Tells": {**told, "End": True}}, there=None))
+    assert (execution["status"], execution["error"]) == ("FAILED", "States.QueryEvaluationError")

@@ -22,6 +22,7 @@ def install() -> None:
     wrap(stepfunctions, "_apply_state_assign", _apply_state_assign)
     wrap(stepfunctions, "_apply_output_path", _apply_output_path)
     wrap(stepfunctions, "_execute_choice", _execute_choice)
+    wrap(stepfunctions, "_evaluate_jsonata_choice_rule", _evaluate_choice_rule)
 
 
 def _start_execution(start_execution: Any, request: dict[str, Any]) -> tuple:
@@ -81,3 +82,15 @@ def _execute_choice(execute_choice: Any, state: dict[str, Any], raw_input: Any, 
         default_output = stepfunctions._apply_jsonata_output(state, raw_input, ctx, default=raw_input)
     output, following = execute_choice(state, raw_input, ctx)
     return (output if default_output is None else default_output), following
+
+
+def _evaluate_choice_rule(_evaluate: Any, rule: dict[str, Any], raw_input: Any, ctx: Any) -> bool:
+    # A Condition evaluates to true or false (the guide's chapter on Choice); a value of another type is none.
+    condition = rule["Condition"]
+    if isinstance(condition, str):
+        condition = stepfunctions._evaluate_jsonata(condition[2:-2].strip(), raw_input, ctx)
+    if not isinstance(condition, bool):
+        raise stepfunctions._ExecutionError(
+            "States.QueryEvaluationError", f"The Condition {rule['Condition']} is not true or false."
+        )
+    return condition
