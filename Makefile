@@ -8,7 +8,7 @@ export PYTHONPATH := $(CURDIR)/local:$(CURDIR)/tests
 export PYTHONDONTWRITEBYTECODE := 1
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help setup demo test unit releases releases-roles releases-states releases-waits releases-others chaos fuzz-order bench simulate jsonata picture \
+.PHONY: help setup demo test unit releases releases-roles releases-states releases-waits releases-others chaos fuzz-order bench simulate golden jsonata picture \
 	lint package emulators for-demo for-test for-lint for-package for-bench
 
 help: ## Say what there is to make.
@@ -85,6 +85,10 @@ fuzz-order: for-test ## Judge thousands of random schema changes against MariaDB
 
 simulate: ## Make releases with faults in one process, on virtual time, until a promise is broken; SEED and RELEASES can be set.
 	cargo run --quiet -p simulation -- $(if $(SEED),--seed $(SEED)) $(if $(RELEASES),--releases $(RELEASES))
+
+golden: ## Write the golden run of each outcome, tests/golden, and draw what the documents show of them.
+	cargo run --quiet -p simulation -- --golden
+	@$(MAKE) --no-print-directory picture
 
 # The reference implementation of JSONata, by which the simulation's is judged.
 jsonata:

@@ -1,3 +1,4 @@
+use std::pin::Pin;
 use std::time::Duration;
 
 use aws_sdk_lightsail::Client;
@@ -19,17 +20,28 @@ pub struct Context {
     clock: Clock,
     /// From the beginning of one try to that of the next.
     try_every: Duration,
+    pause: Pause,
 }
+
+/// Waits for so long.
+pub type Pause = fn(Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Context {
     pub fn from_env() -> Result<Self, Error> {
         let try_every = Duration::from_millis(config::parsed("TRY_EVERY_MS")?);
-        Ok(Self::new(Client::new(&aws::config()), http::client(), Clock::system(), try_every))
+        let pause: Pause = |time| Box::pin(tokio::time::sleep(time));
+        Ok(Self::new(Client::new(&aws::config()), http::client(), Clock::system(), try_every, pause))
     }
 
-    /// `try_every` is from the beginning of one try of a path to that of the next.
-    pub fn new(lightsail: Client, http: http::Client, clock: Clock, try_every: Duration) -> Self {
-        Self { lightsail, http, clock, try_every }
+    /// `try_every` is from the beginning of one try of a path to that of the next, for which `pause` waits.
+    pub fn new(
+        lightsail: Client,
+        http: http::Client,
+        clock: Clock,
+        try_every: Duration,
+        pause: Pause,
+    ) -> Self {
+        Self { lightsail, http, clock, try_every, pause }
     }
 }
 
@@ -133,7 +145,7 @@ impl Context {
 
     /// One try, some time from now.
     async fn ask(&self, target: Url, from_now: Duration) -> Try {
-        tokio::time::sleep(from_now).await;
+        (self.pause)(from_now).await;
         let began = self.clock.now();
         let mut request = Request::new(Method::GET, target);
         *request.timeout_mut() = Some(TRY_TIMEOUT);

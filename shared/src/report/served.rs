@@ -90,9 +90,12 @@ pub(super) fn what_was_seen(ending: &Ending) -> String {
         let failing: Vec<_> = failing.into_iter().collect();
         told.push(format!("What failed before the release already: {}.", failing.join(", ")));
     }
+    // What was read of the window before PlanetScale refused the revert is not true any more.
+    let was_refused = ending.error.as_ref().is_some_and(|error| error.error == "RevertRefused");
     let until = ending.deploy_request.as_ref().and_then(|request| request.revertible_until);
     if let (SchemaChange::Revertible, Some(until)) = (ending.schema, until)
         && ending.outcome != Outcome::Released
+        && !was_refused
     {
         told.push(format!("The schema change can be reverted until {}.", until.format("%Y-%m-%d %H:%M UTC")));
     }
@@ -104,7 +107,7 @@ mod tests {
     use chrono::DateTime;
 
     use super::super::tests::ending;
-    use super::super::{message, report};
+    use super::super::{CaughtError, message, report};
     use super::*;
     use crate::containers::DeploymentReport;
     use crate::planetscale::DeployRequestNumber;
@@ -215,5 +218,13 @@ mod tests {
         let told = report(&ending, DateTime::UNIX_EPOCH).what_happened;
         assert!(told.contains("What failed before the release already: /slow."), "{told}");
         assert!(told.ends_with("can be reverted until 1970-01-01 00:30 UTC."), "{told}");
+        let refused = CaughtError {
+            error: "RevertRefused".into(),
+            cause: "Its revert window is not open.".into(),
+            state: "RevertDeployRequest".into(),
+        };
+        let refused = Ending { error: Some(refused), outcome: Outcome::RevertRefused, ..ending };
+        let told = report(&refused, DateTime::UNIX_EPOCH).what_happened;
+        assert!(!told.contains("can be reverted"), "{told}");
     }
 }

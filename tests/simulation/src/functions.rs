@@ -1,5 +1,7 @@
 //! The functions: the real handlers, with clients whose calls the world answers.
 
+use std::time::Duration;
+
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_types::region::Region;
@@ -15,7 +17,7 @@ use shared::{Error, aws, http, lambda, lightsail};
 
 use crate::asl::Failure;
 use crate::stack::{self, Stack};
-use crate::time::{VirtualTime, date};
+use crate::time::{VirtualTime, date, sleep};
 
 /// The contexts of all functions.
 pub struct Functions {
@@ -25,6 +27,8 @@ pub struct Functions {
     writer: Writer,
     create_container_deployment: create_container_deployment::handler::Context,
     get_container_deployment: get_container_deployment::handler::Context,
+    verify_service: verify_service::handler::Context,
+    restore_containers: restore_containers::handler::Context,
     finish_release: finish_release::handler::Context,
 }
 
@@ -72,8 +76,20 @@ impl Functions {
                 lightsail::client_without_retries(&aws),
                 ecr,
                 secrets,
-                fence,
+                fence.clone(),
                 container_settings(),
+            ),
+            restore_containers: restore_containers::handler::Context::new(
+                lightsail::client_without_retries(&aws),
+                fence,
+                stack::CONTAINER.into(),
+            ),
+            verify_service: verify_service::handler::Context::new(
+                aws_sdk_lightsail::Client::new(&aws),
+                http.clone(),
+                clock.clone(),
+                Duration::from_secs(1),
+                |time| Box::pin(sleep(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))),
             ),
             get_container_deployment: get_container_deployment::handler::Context::new(
                 aws_sdk_lightsail::Client::new(&aws),
@@ -121,6 +137,10 @@ impl Functions {
             "get-container-deployment" => {
                 run(&self.get_container_deployment, get_container_deployment::handler::handle, payload).await
             }
+            "verify-service" => run(&self.verify_service, verify_service::handler::handle, payload).await,
+            "restore-containers" => {
+                run(&self.restore_containers, restore_containers::handler::handle, payload).await
+            }
             "finish-release" => run(&self.finish_release, finish_release::handler::handle, payload).await,
             other => panic!("the simulation does not know the function {other}"),
         }
@@ -161,8 +181,7 @@ fn start_settings(stack: &Stack) -> start_release::settings::Settings {
         policy: stack.policy,
         deadlines: stack.deadlines,
         last_call: 70,
-        // No container runs that could be asked, so nothing is.
-        verification: Default::default(),
+        verification: stack.verification.clone(),
         state_machine_arn: crate::services::sfn::MACHINE.into(),
     }
 }

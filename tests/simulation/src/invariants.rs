@@ -34,7 +34,7 @@ pub async fn broken(world: &Arc<World>) -> Vec<String> {
 }
 
 /// The tag of the image that serves.
-async fn serving(world: &World) -> Option<String> {
+pub async fn serving(world: &World) -> Option<String> {
     let asked = json!({"serviceName": stack::SERVICE});
     let services = world.lightsail("POST", "act/GetContainerServices", asked).await;
     let image =

@@ -4,6 +4,7 @@ pub mod asl;
 pub mod choices;
 pub mod defects;
 pub mod functions;
+pub mod golden;
 pub mod invariants;
 pub mod jsonata;
 pub mod services;

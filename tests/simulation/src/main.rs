@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
+use simulation::golden;
 use simulation::jsonata::recorded;
 use simulation::story::{Behaviour, Change, Plan};
 use simulation::walk::{definition, exhaust, shrink, story};
@@ -32,11 +33,23 @@ struct Options {
     /// Tell every story of one release in which at most so many things go wrong.
     #[arg(long)]
     exhaust: Option<usize>,
+    /// Write the golden run of each outcome.
+    #[arg(long)]
+    golden: bool,
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
     let definition = definition();
+    if options.golden {
+        return match golden::refresh(&definition) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     if options.tell {
         let told = story(options.seed, None, &definition);
         println!("{}{:#?}", told.story(), told.wrong);

@@ -1,7 +1,7 @@
 //! What the stack's parameters say in a world.
 
 use shared::image::ImageTag;
-use shared::release::{Database, Deadlines, DestructiveChanges, OnContainerFailure, Policy};
+use shared::release::{Database, Deadlines, DestructiveChanges, OnContainerFailure, Policy, Verification};
 
 pub const APPLICATION: &str = "bookings-api";
 pub const ENVIRONMENT: &str = "prod";
@@ -25,6 +25,7 @@ pub struct Stack {
     pub database: bool,
     pub policy: Policy,
     pub deadlines: Deadlines,
+    pub verification: Verification,
 }
 
 impl Default for Stack {
@@ -42,7 +43,8 @@ impl Default for Stack {
             revert: 3_600,
             containers: 2_700,
         };
-        Self { database: true, policy, deadlines }
+        // No container is asked.
+        Self { database: true, policy, deadlines, verification: Verification::default() }
     }
 }
 

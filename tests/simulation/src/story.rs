@@ -12,10 +12,10 @@ use crate::stack::{self, Stack};
 use crate::time::{self, date_of, sleep};
 use crate::world::{Outage, Weather, World};
 
-const SECOND: u64 = 1_000;
-const MINUTE: u64 = 60 * SECOND;
+pub(crate) const SECOND: u64 = 1_000;
+pub(crate) const MINUTE: u64 = 60 * SECOND;
 const HOUR: u64 = 60 * MINUTE;
-const DAY: u64 = 24 * HOUR;
+pub(crate) const DAY: u64 = 24 * HOUR;
 
 /// A story before it is told.
 #[derive(Debug, Clone)]
@@ -51,6 +51,8 @@ pub enum Event {
     Disable(u64),
     /// A service does not answer for so long.
     Outage(&'static str, u64),
+    /// The emulator of PlanetScale is directed so: the method, the path and the body.
+    Direct(&'static str, &'static str, Value),
 }
 
 /// What a push changes in the schema.
@@ -67,6 +69,8 @@ pub enum Behaviour {
     Healthy,
     Crashes,
     NeverAnswers,
+    /// It becomes healthy, and then answers every request with 500.
+    ServesBadly,
 }
 
 impl Plan {
@@ -182,7 +186,7 @@ pub fn tell(plan: &Plan, decider: Decider, defect: Option<Defect>, definition: &
     })
 }
 
-async fn play(world: &Arc<World>, plan: &Plan) {
+pub(crate) async fn play(world: &Arc<World>, plan: &Plan) {
     let settings = json!({"durations": {"pending": 5_000, "queued": 1_000, "submitting": 1_000,
         "in_progress": plan.migration, "in_progress_vschema": 0, "in_progress_cutover": 500, "in_progress_cancel": 500,
         "complete_pending_revert": 30 * MINUTE, "in_progress_revert": 2_000, "in_progress_revert_vschema": 0}});
@@ -282,6 +286,9 @@ async fn act(world: &Arc<World>, index: usize, event: Event) {
             world.tell("a person enables the service");
             world.lightsail("POST", "act/UpdateContainerService", update(false)).await;
         }
+        Event::Direct(method, path, body) => {
+            world.planetscale(method, path, body).await;
+        }
         Event::Outage(service, for_how_long) => {
             world.tell(format!("{service} does not answer for {} min", for_how_long / MINUTE));
             let from = time::now();
@@ -307,10 +314,13 @@ async fn push(world: &Arc<World>, index: usize, change: Change, image: Behaviour
     }
     let digest = world.cloud().repository.push(&commit(index));
     let verdict = match image {
-        Behaviour::Healthy => "healthy",
+        Behaviour::Healthy | Behaviour::ServesBadly => "healthy",
         Behaviour::Crashes => "crashes",
         Behaviour::NeverAnswers => "failsHealthCheck",
     };
+    if image == Behaviour::ServesBadly {
+        world.cloud().answers.insert(commit(index), 500);
+    }
     let rule = json!({"image": {"digest": digest}, "verdict": verdict});
     world.lightsail("PUT", "verdicts", rule).await;
     world.tell(format!("push of {} ({change:?}, {image:?})", commit(index)));

@@ -1,5 +1,6 @@
 //! A world: the cloud, the network to it, and what goes wrong on the way.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
@@ -65,6 +66,10 @@ pub struct Cloud {
     pub executions: Executions,
     pub messages: Vec<Message>,
     pub mutations: Vec<Mutation>,
+    /// What the executions did, where it is noted.
+    pub steps: Option<Vec<Step>>,
+    /// The status with which the image with a tag answers the public, where it is not 200.
+    pub answers: BTreeMap<String, u16>,
     /// The story, line by line.
     pub story: Vec<(u64, String)>,
     pub outages: Vec<Outage>,
@@ -77,6 +82,16 @@ pub struct Cloud {
     /// What is wrong, as soon as it happens.
     pub wrong: Vec<String>,
     invocations: u64,
+}
+
+/// What an execution did: it entered a state, or a state had an answer.
+#[derive(Debug, Clone)]
+pub struct Step {
+    pub at: u64,
+    pub execution: String,
+    pub state: String,
+    /// None when the state was entered.
+    pub answer: Option<Result<Value, Failure>>,
 }
 
 /// A notification.
@@ -408,6 +423,7 @@ impl World {
             }
             "states" => self.step_functions(operation, &body, caller),
             "sns" => self.publish(request),
+            "public" => self.serve_public().await,
             "lightsail" => {
                 let response = forward(&self.lightsail, request).await;
                 self.after_lightsail(operation, &body, response, caller)
@@ -485,8 +501,10 @@ impl World {
     ) -> Response {
         if operation == "CreateContainerServiceDeployment" && response.status.is_success() {
             let environment = &body["containers"][stack::CONTAINER]["environment"];
-            let marker =
-                environment[shared::containers::RELEASE_MARKER].as_str().unwrap_or_default().to_owned();
+            let mark = |name: &str| environment[name].as_str().map(str::to_owned);
+            // What is deployed again has the marker of its own release, too.
+            let undo = mark(shared::undo::UNDO_MARKER).map(|release| format!("the undo of {release}"));
+            let marker = undo.or_else(|| mark(shared::containers::RELEASE_MARKER)).unwrap_or_default();
             self.tell(format!("{}: creates a deployment", caller.label));
             self.note(caller, Kind::Containers { marker });
         }
@@ -500,6 +518,16 @@ impl World {
             response.body = shown.to_string().into_bytes();
         }
         response
+    }
+
+    /// Answers as the image does that serves.
+    async fn serve_public(&self) -> Response {
+        let tag = crate::invariants::serving(self).await;
+        let status = match tag {
+            Some(tag) => self.cloud().answers.get(&tag).copied().unwrap_or(200),
+            None => 503,
+        };
+        answer(status, &Value::Null)
     }
 
     async fn serve_planetscale(&self, request: &Request, operation: &str, caller: &Caller) -> Response {
@@ -761,6 +789,15 @@ struct Run {
     arn: String,
 }
 
+impl Run {
+    fn note(&self, state: &str, answer: Option<&Result<Value, Failure>>) {
+        if let Some(steps) = &mut self.world.cloud().steps {
+            let (execution, state) = (self.arn.clone(), state.to_owned());
+            steps.push(Step { at: time::now(), execution, state, answer: answer.cloned() });
+        }
+    }
+}
+
 impl Surroundings for Run {
     fn record(&self, events: u64, texts: &[&Value]) -> bool {
         self.world.cloud().executions.all.get_mut(&self.arn).is_some_and(|found| found.record(events, texts))
@@ -771,6 +808,7 @@ impl Surroundings for Run {
             execution.position = position.clone();
             execution.path.push(position.state.clone());
         }
+        self.note(&position.state, None);
     }
 
     fn context(&self) -> Map<String, Value> {
@@ -786,13 +824,15 @@ impl Surroundings for Run {
         [("Execution".to_owned(), execution), ("StateMachine".to_owned(), machine)].into_iter().collect()
     }
 
-    async fn call(&self, _state: &str, resource: &str, arguments: Value) -> Result<Value, Failure> {
+    async fn call(&self, state: &str, resource: &str, arguments: Value) -> Result<Value, Failure> {
         let label = self.world.cloud().executions.all[&self.arn].label.clone();
         match resource {
             "arn:aws:states:::lambda:invoke" => {
                 let name = arguments["FunctionName"].as_str().unwrap_or_default();
                 let payload = arguments["Payload"].clone();
-                let result = self.world.invoke(&label, &self.arn, &function(name), payload).await?;
+                let result = self.world.invoke(&label, &self.arn, &function(name), payload).await;
+                self.note(state, Some(&result));
+                let result = result?;
                 Ok(json!({"ExecutedVersion": "1", "Payload": result, "StatusCode": 200}))
             }
             "arn:aws:states:::sns:publish" => {
@@ -856,10 +896,13 @@ impl Asked {
             "lightsail" => "lightsail",
             "api" if host.contains("ecr") => "ecr",
             "api" if host.contains("planetscale") => "planetscale",
+            // What Lightsail shows as a service's own address.
+            _ if host.ends_with(".cs.amazonlightsail.com") => "public",
             _ => panic!("the simulation does not know {host}"),
         };
         let operation = operation.unwrap_or_else(|| match service {
             "sns" => "Publish".into(),
+            "public" => format!("{} {}", request.method(), request.url().path()),
             _ => {
                 let end: Vec<_> = request
                     .url()
