@@ -5,6 +5,7 @@ pub mod config;
 pub mod containers;
 mod error;
 pub mod estimate;
+pub mod hold;
 pub mod image;
 pub mod lambda;
 pub mod lock;

@@ -32,6 +32,11 @@ pub enum Turn {
         /// What was found.
         because: String,
     },
+    /// The environment is held, and this release is none that a person asked for.
+    Held {
+        /// Why, and until when.
+        because: String,
+    },
     /// The deadline for the lock passed.
     TimedOut {
         /// Who holds the lock.

@@ -9,6 +9,8 @@ pub enum Outcome {
     Released,
     /// The moving tag points at a newer image; nothing was touched.
     Superseded,
+    /// The environment is held; nothing was touched.
+    Held,
     /// The schema change is not allowed or not possible; the request is closed, nothing was touched.
     SchemaRefused,
     /// A person closed or cancelled the request, or nobody approved it in time.
@@ -31,9 +33,10 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Released,
         Self::Superseded,
+        Self::Held,
         Self::SchemaRefused,
         Self::SchemaRejected,
         Self::SchemaFailed,
@@ -47,7 +50,7 @@ impl Outcome {
 
     /// Whether the state machine ends in a Succeed state.
     pub fn is_success(self) -> bool {
-        matches!(self, Self::Released | Self::Superseded)
+        matches!(self, Self::Released | Self::Superseded | Self::Held)
     }
 
     /// Whether the environment may be in a state that only a person can mend.
@@ -56,6 +59,7 @@ impl Outcome {
             Self::SchemaFailed | Self::RevertRefused | Self::TimedOut | Self::ReleaseError => true,
             Self::Released
             | Self::Superseded
+            | Self::Held
             | Self::SchemaRefused
             | Self::SchemaRejected
             | Self::ContainersFailed

@@ -4,6 +4,8 @@
 //! |---|---|---|
 //! | `lock` | `lock` | the release that works on the environment; absent when none does |
 //! | `last` | `last` | the last release that worked on the environment |
+//! | `hold` | `hold` | why nothing new is released, until when; one that is over was cleared, or ended |
+//! | `held` | image | the hold for which people were told that this image is held |
 //! | `seen` | `seen` | what the moving tag pointed at when it was last looked at, or installed |
 //! | `release` | start time and execution name | the report of one release |
 
@@ -17,6 +19,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
 use chrono::{DateTime, SecondsFormat, Utc};
 
+use crate::hold::Hold;
 use crate::image::ImageDigest;
 use crate::lock::{Holder, LastRelease};
 use crate::release::{Execution, Release};
@@ -217,6 +220,48 @@ impl Records {
                 _ => Err(self.failed("DeleteItem", &error)),
             },
         }
+    }
+
+    /// The hold, also one that is over.
+    ///
+    /// # Errors
+    /// See [`Self::take_lock`].
+    pub async fn hold(&self) -> Result<Option<Hold>, Error> {
+        let Some(item) = self.get("hold", "hold").await? else { return Ok(None) };
+        let until = if item.contains_key("until") { Some(parsed(&item, "until")?) } else { None };
+        Ok(Some(Hold { why: field(&item, "why")?, since: parsed(&item, "since")?, until }))
+    }
+
+    /// Sets the hold, in the place of any other.
+    ///
+    /// # Errors
+    /// See [`Self::take_lock`].
+    pub async fn set_hold(&self, Hold { why, since, until }: &Hold) -> Result<(), Error> {
+        let mut put = self.put("hold", "hold").item("why", text(why)).item("since", time(*since));
+        if let Some(until) = until {
+            put = put.item("until", time(*until));
+        }
+        put.send().await.map_err(|error| self.failed("PutItem", &error))?;
+        Ok(())
+    }
+
+    /// Whether people were told that this image is kept back by `hold`.
+    ///
+    /// # Errors
+    /// See [`Self::take_lock`].
+    pub async fn is_told_held(&self, digest: &ImageDigest, hold: &Hold) -> Result<bool, Error> {
+        let item = self.get("held", digest.as_str()).await?;
+        Ok(item.is_some_and(|item| item.get("since") == Some(&time(hold.since))))
+    }
+
+    /// Notes that people were told so.
+    ///
+    /// # Errors
+    /// See [`Self::take_lock`].
+    pub async fn note_told_held(&self, digest: &ImageDigest, hold: &Hold) -> Result<(), Error> {
+        let put = self.put("held", digest.as_str()).item("since", time(hold.since));
+        put.send().await.map_err(|error| self.failed("PutItem", &error))?;
+        Ok(())
     }
 
     /// Whether the release that `execution` runs is recorded and notified.

@@ -268,6 +268,7 @@ fn is_left_open(ending: &Ending) -> bool {
         | Outcome::Undone
         | Outcome::ReleaseError => ending.schema == SchemaChange::None,
         Outcome::Superseded
+        | Outcome::Held
         | Outcome::SchemaFailed
         | Outcome::SchemaReverted
         | Outcome::RevertRefused
@@ -281,6 +282,7 @@ fn needs_a_person(ending: &Ending) -> bool {
         Outcome::ContainersFailed | Outcome::SchemaReverted => true,
         Outcome::Released
         | Outcome::Superseded
+        | Outcome::Held
         | Outcome::SchemaRefused
         | Outcome::SchemaRejected
         | Outcome::SchemaFailed
@@ -306,6 +308,9 @@ fn what_happened(ending: &Ending) -> String {
             _ => "Schema and containers are released.".into(),
         },
         Outcome::Superseded => "The release stepped aside; nothing was touched.".into(),
+        Outcome::Held => {
+            "The image was not released, because the environment is held; nothing was touched.".into()
+        }
         Outcome::SchemaRefused if serves => "The schema change was refused; the new containers serve.".into(),
         Outcome::SchemaRefused => "The schema change was refused; nothing was touched.".into(),
         Outcome::SchemaRejected if serves => {
@@ -357,6 +362,9 @@ fn what_to_do(ending: &Ending) -> String {
     match ending.outcome {
         Outcome::Released => "Nothing.".into(),
         Outcome::Superseded => "Nothing: the reason says what owns the environment.".into(),
+        Outcome::Held => "Nothing, or clear the hold with the command in the stack's output ClearHold: then what the \
+            moving tag points at is released. Released by hand it is at once."
+            .into(),
         Outcome::SchemaRefused => {
             "Change the head branch's schema as the reason says, then push again.".into()
         }

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::Error;
+use crate::hold;
 use crate::image::{ImageDigest, ImageTag};
 use crate::lock::LastRelease;
 use crate::release::Cause;
@@ -19,6 +20,8 @@ pub enum Request {
     Look(DateTime<Utc>),
     /// Release what the moving tag points at, because a person asks for it.
     ByHand,
+    /// Hold the environment, or hold it no more.
+    Hold(hold::Asked),
     /// Nothing to do; the reason says why.
     Ignore(String),
 }
@@ -49,13 +52,16 @@ struct Event {
     detail: Value,
 }
 
-/// Reads the payload of an invocation: an ECR event, a scheduled event, or `{}` by hand.
+/// Reads the payload of an invocation: an ECR event, a scheduled event, `{}` by hand, or a hold.
 ///
 /// # Errors
-/// [`Error::Misconfigured`] when the payload is none of the three.
+/// [`Error::Misconfigured`] when the payload is none of them.
 pub fn request(payload: Value, repository: &str, moving_tag: &ImageTag) -> Result<Request, Error> {
     if payload.as_object().is_some_and(|object| object.is_empty()) {
         return Ok(Request::ByHand);
+    }
+    if payload.get("hold").is_some() {
+        return hold::asked(payload).map(Request::Hold).map_err(malformed);
     }
     let event: Event = serde_json::from_value(payload).map_err(malformed)?;
     match (event.source.as_str(), event.detail_type.as_str()) {
@@ -155,6 +161,8 @@ pub struct Known {
     pub last: Option<LastRelease>,
     /// The digest and the state of the release that holds the lock, if one does.
     pub holder: Option<(ImageDigest, HolderState)>,
+    /// Why the image is kept back, if the environment is held and people were told so of this image.
+    pub kept_back: Option<String>,
     /// The names of the executions that run or wait now.
     pub running: Vec<String>,
 }
@@ -175,6 +183,9 @@ pub enum HolderState {
 /// # Errors
 /// The reason why nothing is started.
 pub fn is_lost(tag: &ImageTag, digest: &ImageDigest, known: &Known) -> Result<(), String> {
+    if let Some(because) = &known.kept_back {
+        return Err(format!("The image {} is kept back, as was told. {because}", digest.short()));
+    }
     let seen = known.seen.as_ref();
     if seen.is_some_and(|seen| seen.digest == *digest) {
         return Err(format!(
@@ -259,6 +270,8 @@ mod tests {
             "detail": {}});
         assert_eq!(request(schedule, "bookings-api", &tag("prod")), Ok(Request::Look(at())));
         assert_eq!(request(json!({}), "bookings-api", &tag("prod")), Ok(Request::ByHand));
+        let clear = request(json!({"hold": null}), "bookings-api", &tag("prod"));
+        assert_eq!(clear, Ok(Request::Hold(hold::Asked::Clear)));
     }
 
     #[test]
@@ -271,9 +284,16 @@ mod tests {
         bad_time["time"] = "yesterday".into();
         let mut foreign = push();
         foreign["source"] = "aws.s3".into();
-        for payload in
-            [without_digest, bad_digest, bad_time, foreign, json!([]), json!("x"), json!({"tag": "prod"})]
-        {
+        for payload in [
+            without_digest,
+            bad_digest,
+            bad_time,
+            foreign,
+            json!([]),
+            json!("x"),
+            json!({"tag": "prod"}),
+            json!({"hold": 1}),
+        ] {
             let error = request(payload.clone(), "bookings-api", &tag("prod")).unwrap_err();
             assert_eq!(error.name(), "Misconfigured", "{payload}");
             assert!(error.to_string().contains("to release by hand"), "{error}");
@@ -402,6 +422,7 @@ mod tests {
             running: vec![execution_name(&tag("prod"), &new, at(), Cause::Push)],
             ..Known::default()
         }));
+        assert!(!lost(Known { kept_back: Some("The environment is held.".into()), ..Known::default() }));
         for (held, state, expected) in [
             (&new, HolderState::Running, false),
             (&new, HolderState::Stopped, false),

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from chaos.facts import Environment, Execution, Push, Span
 
-SUCCEEDED = frozenset({"Released", "Superseded"})
+SUCCEEDED = frozenset({"Released", "Superseded", "Held"})
 FAILED = frozenset(
     {
         *("SchemaRefused", "SchemaRejected", "SchemaFailed", "ContainersFailed", "SchemaReverted"),
@@ -115,7 +115,7 @@ def no_push_is_lost(place: Environment) -> Iterator[str]:
     if place.pushes:
         last = place.pushes[-1]
         short = last.digest.removeprefix("sha256:")[:12]
-        ended = [e for e in place.executions if short in e.name and e.end_state not in ("", "Superseded")]
+        ended = [e for e in place.executions if short in e.name and e.end_state not in ("", "Superseded", "Held")]
         if not ended:
             yield f"nothing released the last push, {last.commit}"
 

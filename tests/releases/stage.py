@@ -228,7 +228,8 @@ class Stage:
     def _settle(self, environment: Environment) -> None:
         table = environment.outputs["TableName"]
         client = self.aws.client("dynamodb")
-        client.delete_item(TableName=table, Key={"kind": {"S": "lock"}, "id": {"S": "lock"}})
+        for kind in ("lock", "hold"):
+            client.delete_item(TableName=table, Key={"kind": {"S": kind}, "id": {"S": kind}})
 
 
 def one_writer_at_a_time(stage: Stage) -> bool:

@@ -80,9 +80,15 @@ def undone(stage: Stage) -> Ended:
         return stage.release(stage.prod)
 
 
+def held(stage: Stage) -> Ended:
+    stage.prod.invoke("bookings-api-prod-start-release", {"hold": "An incident."})
+    return stage.release(stage.prod)
+
+
 OUTCOMES: dict[str, Callable[[Stage], Ended]] = {
     "Released": released,
     "Superseded": superseded,
+    "Held": held,
     "SchemaRefused": schema_refused,
     "SchemaRejected": schema_rejected,
     "SchemaFailed": schema_failed,

@@ -8,7 +8,7 @@ from stage import ADD_DESCRIPTION, DROP_STARS, Ended, Stage
 def check(stage: Stage, environment, ended: Ended, outcome: str) -> None:
     """What every release leaves: its end state, one record, one message, and a free lock."""
     assert ended.outcome == outcome, ended.report["whatHappened"]
-    assert ended.status == ("SUCCEEDED" if outcome in ("Released", "Superseded") else "FAILED")
+    assert ended.status == ("SUCCEEDED" if outcome in ("Released", "Superseded", "Held") else "FAILED")
     assert ended.report["outcome"] == outcome
     assert ended.report["whatToDo"]
     assert stage.lock(environment) is None

@@ -1,5 +1,6 @@
 use serde::Deserialize;
 use shared::clock::Clock;
+use shared::hold::kept_back;
 use shared::lock::{Holder, Stand, Turn, not_usable_yet, stale, stand, superseded, wait_for};
 use shared::records::Records;
 use shared::release::{Execution, Release};
@@ -53,18 +54,16 @@ pub async fn handle(context: &Context, input: Input) -> Result<Turn, Error> {
             Stand::Settling(until) => return Err(not_usable_yet(until)),
             Stand::Earlier => release.last_call_over(now),
             Stand::Usable => {
-                return Ok(match context.superseded(&release).await? {
-                    Some(because) => Turn::Superseded { because },
-                    None => Turn::Ours { because: "The environment is this release's.".into() },
-                });
+                let ours = Turn::Ours { because: "The environment is this release's.".into() };
+                return Ok(context.steps_aside(&release).await?.unwrap_or(ours));
             }
-            Stand::Free => match context.superseded(&release).await? {
-                Some(because) => return Ok(Turn::Superseded { because }),
+            Stand::Free => match context.steps_aside(&release).await? {
+                Some(aside) => return Ok(aside),
                 None => now,
             },
             Stand::Other(holder) => {
-                if let Some(because) = context.superseded(&release).await? {
-                    return Ok(Turn::Superseded { because });
+                if let Some(aside) = context.steps_aside(&release).await? {
+                    return Ok(aside);
                 }
                 match executions::state(&context.sfn, holder, now).await? {
                     HolderState::Running => {
@@ -92,6 +91,16 @@ pub async fn handle(context: &Context, input: Input) -> Result<Turn, Error> {
 }
 
 impl Context {
+    /// Whether a newer push owns the environment, or it is held. The lock was looked at before: a release sets the hold
+    /// before it frees the lock.
+    async fn steps_aside(&self, release: &Release) -> Result<Option<Turn>, Error> {
+        if let Some(because) = self.superseded(release).await? {
+            return Ok(Some(Turn::Superseded { because }));
+        }
+        let hold = self.records.hold().await?;
+        Ok(kept_back(hold.as_ref(), release.cause, self.clock.now()).map(|because| Turn::Held { because }))
+    }
+
     async fn superseded(&self, release: &Release) -> Result<Option<String>, Error> {
         let image = &release.image;
         let now = registry::tagged(&self.ecr, &image.repository, &image.moving_tag).await?;

@@ -53,19 +53,31 @@ pub async fn handle(context: &Context, ending: Ending) -> Result<Report, Error> 
     };
     let served_at = (report.outcome == Outcome::Released).then_some(report.finished_at);
     report.origin = context.origin(release, served_at).await;
-    let notified = context.records.is_notified(execution).await?;
+    // What is held is told once for each image.
+    let hold = if report.outcome == Outcome::Held { context.records.hold().await? } else { None };
+    let digest = &release.image.digest;
+    let notified = context.records.is_notified(execution).await?
+        || match &hold {
+            Some(hold) => context.records.is_told_held(digest, hold).await?,
+            None => false,
+        };
     context.records.write(execution, release, &report, notified).await?;
+    let steps_aside = matches!(report.outcome, Outcome::Superseded | Outcome::Held);
     if held {
         // One that steps aside while it holds the lock has released nothing.
-        let last = (report.outcome != Outcome::Superseded).then_some(&report);
+        let last = (!steps_aside).then_some(&report);
         context.records.free_lock(&execution.arn, *redrives, now, last).await?;
     }
-    if report.outcome == Outcome::Superseded {
-        // Within one second the moving tag may come back to this image without another release of it.
-        context.records.forget(&release.image.digest).await?;
+    if steps_aside {
+        // Within one second the moving tag may come back to this image without another release of it; what is held is
+        // found by the look that comes after the hold.
+        context.records.forget(digest).await?;
     }
     if !notified {
         context.publish(&report).await?;
+        if let Some(hold) = &hold {
+            context.records.note_told_held(digest, hold).await?;
+        }
         context.records.write(execution, release, &report, true).await?;
     }
     // The template counts these lines and raises an alarm.

@@ -4,6 +4,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 use shared::clock::Clock;
 use shared::custom_resource::{Event, Request as Install, RequestType};
+use shared::hold::{Asked, Hold};
 use shared::image::{ImageDigest, immutable_tag};
 use shared::records::Records;
 use shared::release::{Cause, Image, Release};
@@ -68,19 +69,37 @@ pub async fn handle(context: &Context, payload: Value) -> Result<Output, Error> 
             Some(digest) => context.start(digest, context.clock.now(), Cause::ByHand).await,
             None => Err(Error::Misconfigured(context.nothing_pushed())),
         },
-        Request::Look(at) => {
-            let Some(digest) = context.current().await? else {
-                return Ok(Output { started: None, because: context.nothing_pushed() });
-            };
-            match is_lost(moving_tag, &digest, &context.known().await?) {
-                Ok(()) => context.start(digest, at, Cause::ScheduledLook).await,
-                Err(because) => Ok(Output { started: None, because }),
+        Request::Look(at) => context.look(at).await,
+        Request::Hold(Asked::Set(why, until)) => {
+            let hold = Hold { why, since: context.clock.now(), until };
+            if !hold.is_on(hold.since) {
+                return Err(Error::Misconfigured("The end of the hold, `until`, is past.".into()));
             }
+            context.records.set_hold(&hold).await?;
+            Ok(Output { started: None, because: hold.sentence() })
+        }
+        Request::Hold(Asked::Clear) => {
+            let now = context.clock.now();
+            let over = Hold { why: "Cleared.".into(), since: now, until: Some(now) };
+            context.records.set_hold(&over).await?;
+            let Output { started, because } = context.look(now).await?;
+            Ok(Output { started, because: format!("The environment is not held. {because}") })
         }
     }
 }
 
 impl Context {
+    /// Starts the release of what the moving tag points at, if nobody released it.
+    async fn look(&self, at: DateTime<Utc>) -> Result<Output, Error> {
+        let Some(digest) = self.current().await? else {
+            return Ok(Output { started: None, because: self.nothing_pushed() });
+        };
+        match is_lost(&self.settings.moving_tag, &digest, &self.known(&digest).await?) {
+            Ok(()) => self.start(digest, at, Cause::ScheduledLook).await,
+            Err(because) => Ok(Output { started: None, because }),
+        }
+    }
+
     /// Counts what the moving tag points at as seen: an install, or an update that names another tag, releases nothing.
     async fn installed(&self, install: Install<IgnoredAny>) -> Result<Output, Error> {
         let known = match install.request_type {
@@ -172,7 +191,7 @@ impl Context {
     }
 
     /// What the records and the running executions say.
-    async fn known(&self) -> Result<Known, Error> {
+    async fn known(&self, digest: &ImageDigest) -> Result<Known, Error> {
         let holder = match self.records.holder().await? {
             Some(holder) => {
                 let state = executions::state(&self.sfn, &holder, self.clock.now()).await?;
@@ -180,8 +199,12 @@ impl Context {
             }
             None => None,
         };
-        let seen = self.records.seen().await?;
-        Ok(Known { seen, last: self.records.last().await?, holder, running: self.running().await? })
+        let kept_back = match self.records.hold().await?.filter(|hold| hold.is_on(self.clock.now())) {
+            Some(hold) if self.records.is_told_held(digest, &hold).await? => Some(hold.sentence()),
+            _ => None,
+        };
+        let (seen, last) = (self.records.seen().await?, self.records.last().await?);
+        Ok(Known { seen, last, holder, kept_back, running: self.running().await? })
     }
 
     async fn running(&self) -> Result<Vec<String>, Error> {

@@ -263,10 +263,32 @@ async fn acquire(services: &Services, redrives: u64) -> Result<Value, Error> {
     answer(handle(&context, parse(input(redrives, json!({"waited": 0})))).await)
 }
 
-/// The tag still points at the release's digest, and nobody released it later.
+/// The tag still points at the release's digest, nobody released it later, and nobody holds the environment.
 fn newest(services: Services) -> Services {
+    pointed_at(services).answer("GetItem", 200, json!({}))
+}
+
+/// The same, but for the hold.
+fn pointed_at(services: Services) -> Services {
     let image = json!({"imageDigest": DIGEST, "imageTags": ["prod", "3f2a9c1d"]});
     services.answer("DescribeImages", 200, json!({"imageDetails": [image]})).lock(None)
+}
+
+#[tokio::test]
+async fn a_held_environment_is_taken_by_nobody_whatever_the_lock() {
+    let hold = json!({"Item": {"why": {"S": "Sale."}, "since": {"S": EARLIER}}});
+    for (found, why) in [
+        (None, "the lock is free"),
+        (Some(lock("mine", 0, EARLIER)), "the answer that the lock is its own was lost"),
+        (Some(lock("other", 0, EARLIER)), "another release is at work"),
+    ] {
+        let services = pointed_at(Services::default().lock(found)).answer("GetItem", 200, hold.clone());
+        let told = acquire(&services, 0).await.unwrap();
+        assert_eq!(told["turn"], "Held", "{why}");
+        assert!(told["because"].as_str().unwrap().ends_with("Sale."), "{told}");
+        // The lock comes first: a release that sets the hold does so before it frees the lock.
+        assert_eq!(services.seen(), ["GetItem", "DescribeImages", "GetItem", "GetItem"], "{why}");
+    }
 }
 
 #[tokio::test]

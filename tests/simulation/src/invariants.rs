@@ -119,7 +119,7 @@ fn ended_with_a_name(execution: &Execution, wrong: &mut Vec<String>) {
 }
 
 fn refused_touched_nothing(cloud: &Cloud, execution: &Execution, wrong: &mut Vec<String>) {
-    if !["Superseded", "SchemaRefused"].contains(&execution.end_state()) {
+    if !["Superseded", "Held", "SchemaRefused"].contains(&execution.end_state()) {
         return;
     }
     for change in cloud.mutations.iter().filter(|change| change.execution == execution.arn) {
@@ -174,7 +174,7 @@ fn not_without_a_reason(cloud: &Cloud, execution: &Execution, wrong: &mut Vec<St
         other.ended_at() < known
             && !other.is_running()
             && other.status() != "ABORTED"
-            && other.end_state() != "Superseded"
+            && !["Superseded", "Held"].contains(&other.end_state())
     });
     if let Some(before) = before.max_by_key(|other| other.ended_at())
         && before.digest() == digest
