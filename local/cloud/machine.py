@@ -59,10 +59,22 @@ CERTIFICATES = Need(
 )
 NEEDS = (DATABASE, IMAGE_BUILDER, CERTIFICATES)
 
+# Any of these draws a page without a screen.
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+# Only a test of the pictures needs one, so a machine without is complete.
+BROWSER = Need(
+    (), "the pictures seen in a browser, in a test", ("chromium-headless-shell",), ("chromium",), ("chromium",)
+)
+
 
 def found(program: str) -> str | None:
     """The path of a program, also where only root has its folder in PATH."""
     return shutil.which(program) or shutil.which(program, path="/usr/local/sbin:/usr/sbin:/sbin")
+
+
+def browser() -> str | None:
+    """The path of a browser."""
+    return next((path for program in BROWSERS if (path := found(program))), None)
 
 
 def missing() -> list[Need]:
@@ -94,6 +106,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make setup", description=__doc__.splitlines()[0])
     parser.add_argument("--install", action="store_true", help="install what is missing")
     arguments = parser.parse_args()
+    if arguments.install and browser() is None and (command := install_command([BROWSER])):
+        if _install(command) != 0:
+            print(f"Going on without {' '.join(BROWSER.packages(command[0]))}: one test is skipped.")
     needs = missing()
     if not needs:
         print("Everything is there.")
@@ -103,7 +118,14 @@ def main() -> int:
     if command is None:
         print("This machine's package manager is not known here; these are Debian's names. Please install them.")
         return 1
-    return _install(command) if arguments.install else 0
+    if not arguments.install:
+        return 0
+    if failed := _install(command):
+        return failed
+    left = missing()
+    if left:
+        print("Still missing", *advice(left), sep="\n  ")
+    return 1 if left else 0
 
 
 def _install(command: list[str]) -> int:
@@ -122,10 +144,7 @@ def _install(command: list[str]) -> int:
         if result.returncode != 0:
             print(f"error: {shlex.join(step)} failed", file=sys.stderr)
             return result.returncode
-    left = missing()
-    if left:
-        print("Still missing", *advice(left), sep="\n  ")
-    return 1 if left else 0
+    return 0
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ _STYLE = """
   text { font: 12px Helvetica, Arial, sans-serif; fill: var(--ink); }
   .phase { font-weight: bold; fill: var(--soft); }
   .note { fill: var(--soft); }
+  .time { fill: var(--ink); font-weight: bold; stroke: var(--band); stroke-width: 4; paint-order: stroke; }
   .paper { fill: var(--paper); } .band { fill: var(--band); }
   .box { stroke: var(--line); stroke-width: 1; fill: var(--paper); }
   .task { fill: var(--task); } .choice { fill: var(--choice); } .good { fill: var(--good); } .bad { fill: var(--bad); }
@@ -40,7 +41,7 @@ _STYLE = """
   .tip { fill: var(--line); } .error-tip { fill: var(--error); }
   .went .box, .went .edge { stroke: var(--ink); stroke-width: 2.2; }
   .went .tip, .went .error-tip { fill: var(--ink); }
-  .went circle { opacity: 0.3; }
+  .went circle { opacity: 0.3; } .went circle.left { opacity: 1; fill: var(--ink); }
   .not { opacity: 0.3; }
 """
 
@@ -120,7 +121,9 @@ class Picture:
     def svg(self, journey: Journey | None = None) -> str:
         """The picture, and over it the way that an execution took."""
         boxes = (_in_group(_box(state, journey), journey and state.name in journey.seconds) for state in self.states.values())
-        parts = [*self._bands, *_edges(self.states, self._rows, journey), *boxes, _legend(self.height - 30)]
+        # Over the lines, which they would be lost under.
+        times = (_time(state, journey.seconds.get(state.name, [])) for state in self.states.values() if journey)
+        parts = [*self._bands, *_edges(self.states, self._rows, journey), *boxes, *times, _legend(self.height - 30)]
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width:.0f} {self.height:.0f}" role="img" '
             f'aria-label="The phases and states of a release">\n<style>{_STYLE}</style>\n'
@@ -197,25 +200,27 @@ def _box(state: State, journey: Journey | None) -> str:
     round_ = _HEIGHT / 2 if state.kind == "Choice" else 5
     marks = [("tip", state.ends), ("error-tip", state.fails)]
     shown = [kind for kind, has in marks if has]
+    left = " left" if journey and (state.name, "FinishRelease") in journey.ways else ""
     circles = "".join(
-        f'<circle class="{kind}" cx="{x + width + 8 + 10 * number:.1f}" cy="{state.y:.1f}" r="4"/>'
+        f'<circle class="{kind}{left}" cx="{x + width + 8 + 10 * number:.1f}" cy="{state.y:.1f}" r="4"/>'
         for number, kind in enumerate(shown)
     )
     return (
         f'<rect class="box {_CLASSES[state.kind]}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{_HEIGHT}" '
         f'rx="{round_}"/><text x="{state.x:.1f}" y="{state.y + 4:.1f}" text-anchor="middle">{escape(state.name)}</text>'
         + circles
-        + _visits(state, journey.seconds.get(state.name, []) if journey else [])
     )
 
 
-def _visits(state: State, seconds: list[float]) -> str:
-    """How often a task or a wait was entered, and for how long in all."""
+def _time(state: State, seconds: list[float]) -> str:
+    """For how long a task or a wait was entered in all, and how often."""
     if not seconds or state.kind in ("Choice", "Pass", "Succeed", "Fail"):
         return ""
-    times = f"{len(seconds)} × " if len(seconds) > 1 else ""
+    lasted, times = f"{sum(seconds):,.1f}".removesuffix(".0") + " s", f" in {len(seconds)}" if len(seconds) > 1 else ""
+    if lasted == "0 s":
+        lasted, times = "", f"{len(seconds)} times" if times else ""
     x, y = state.x + state.width / 2, state.y - _HEIGHT / 2 - 4
-    return f'<text class="note" x="{x:.1f}" y="{y:.1f}" text-anchor="end">{times}{sum(seconds):,.1f} s</text>'
+    return f'<text class="time" x="{x:.1f}" y="{y:.1f}" text-anchor="end">{lasted}{times}</text>'
 
 
 @dataclass

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+from collections.abc import Sequence
 from itertools import combinations
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from picture.__main__ import DEFINITION, PICTURE
+from cloud import machine
+from picture.__main__ import DEFINITION, OUTCOMES, PICTURE, executed
 from picture.drawing import Picture, draw
 from picture.journey import journey
+from picture.page import DRAWN, page
+from picture.runs import GOLDEN, outcomes, read, runs
 
 
 @pytest.fixture(scope="module")
@@ -87,4 +96,80 @@ def test_the_way_of_an_execution_is_drawn_over_it(picture: Picture) -> None:
     drawn = picture.svg(went)
     # Four boxes and four edges.
     assert drawn.count('<g class="went">') == 8
-    assert "2 × 3.5 s" in drawn and "5.0 s" in drawn
+    assert ">3.5 s in 2<" in drawn and ">5 s<" in drawn
+
+
+def test_the_documents_show_the_golden_runs(picture: Picture) -> None:
+    assert OUTCOMES.read_text() == page(runs()), "make picture writes it again"
+    for outcome in DRAWN:
+        run = read(GOLDEN / f"{outcome}.txt")
+        assert executed(run).read_text() == picture.svg(run.journey()), "make picture draws it again"
+    assert {path.stem for path in executed(runs()[0]).parent.iterdir()} == set(DRAWN)
+
+
+def test_every_outcome_has_its_section() -> None:
+    sections = [line.removeprefix("## ") for line in OUTCOMES.read_text().splitlines() if line.startswith("## ")]
+    assert sections == outcomes() and len(sections) > 10
+
+
+@pytest.mark.skipif(machine.browser() is None, reason="no browser; make setup installs one")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("drawn", ["release", *(f"runs/{outcome}" for outcome in DRAWN)])
+def test_a_browser_shows_every_text_whole_and_with_contrast(drawn: str, scheme: str, tmp_path: Path) -> None:
+    texts = seen(PICTURE.parent / f"{drawn}.svg", scheme, tmp_path)
+    assert len(texts) > 60
+    assert [text for text in texts if not text["inside"]] == []
+    # As the Web Content Accessibility Guidelines ask of text; what was not entered stands back.
+    assert [text for text in texts if text["contrast"] < (4.5 if text["opacity"] == 1 else 1.4)] == []
+
+
+# Of each text: whether it is drawn inside its box, or inside the picture where it has none; how opaque it is; and the
+# contrast with what is under it.
+_LOOK = """
+const luminance = (colour) => {
+  const parts = colour.match(/\\d+/g).slice(0, 3).map((part) => part / 255);
+  const linear = parts.map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+};
+const mixed = (colour, under, opacity) => {
+  const [above, below] = [colour, under].map((one) => one.match(/\\d+/g).map(Number));
+  return `rgb(${above.slice(0, 3).map((part, n) => Math.round(part * opacity + below[n] * (1 - opacity)))})`;
+};
+const svg = document.querySelector("svg");
+const fill = (part) => getComputedStyle(part).fill;
+const paper = fill(svg.querySelector(".paper"));
+const band = fill(svg.querySelector(".band"));
+const picture = svg.viewBox.baseVal;
+const looked = [...svg.querySelectorAll("text")].map((text) => {
+  const box = text.previousElementSibling?.classList.contains("box") ? text.previousElementSibling : null;
+  const {x, y, width, height} = text.getBBox();
+  const room = box ? box.getBBox() : picture;
+  const opacity = Number(getComputedStyle(text.parentElement).opacity);
+  const under = text.classList.contains("note") ? paper : band;
+  const ground = box ? mixed(fill(box), under, opacity) : under;
+  const tones = [luminance(mixed(fill(text), ground, opacity)), luminance(ground)].sort((a, b) => b - a);
+  return {
+    text: text.textContent, opacity, contrast: (tones[0] + 0.05) / (tones[1] + 0.05),
+    inside: (width > 0 || !text.textContent) && x >= room.x && x + width <= room.x + room.width
+      && y >= room.y && y + height <= room.y + room.height,
+  };
+});
+const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+document.body.textContent = JSON.stringify({scheme: dark ? "dark" : "light", texts: looked});
+"""
+
+
+def seen(picture: Path, scheme: str, folder: Path) -> Sequence[dict[str, Any]]:
+    """What a browser shows of the texts of a picture."""
+    page = folder / "page.html"
+    page.write_text(f"<!doctype html><meta charset=utf-8><body>{picture.read_text()}<script>{_LOOK}</script>")
+    browser = machine.browser()
+    assert browser is not None
+    command = [browser, "--headless", "--disable-gpu", f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
+    command.append(f"--blink-settings=preferredColorScheme={0 if scheme == 'dark' else 1}")
+    # Chromium's sandbox refuses to run as root.
+    command += ["--no-sandbox"] if os.geteuid() == 0 else []
+    shown = subprocess.run([*command, page.as_uri()], capture_output=True, text=True, check=True).stdout
+    told = json.loads(shown.partition("<body>")[2].partition("</body>")[0].replace("&gt;", ">").replace("&lt;", "<"))
+    assert told["scheme"] == scheme
+    return list(told["texts"])

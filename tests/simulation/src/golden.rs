@@ -48,6 +48,10 @@ pub fn runs() -> Vec<Run> {
                 (40 * SECOND, push(Nothing, Healthy)),
             ]),
         ),
+        run(Outcome::Held, "Somebody holds the environment, and an image is pushed.", {
+            let hold = json!({"hold": "Black Friday"});
+            after_a_release(vec![(0, Event::Asks(hold)), (MINUTE, push(Adds, Healthy))])
+        }),
         run(
             Outcome::SchemaRefused,
             "A column is dropped, which DestructiveChanges=refuse does not allow.",
@@ -145,12 +149,12 @@ impl Run {
     fn file(&self, steps: &[&Step], started_at: u64, messages: &[&Message]) -> String {
         let mut text = format!("{}\n\n{}\n", self.outcome, self.about);
         for step in steps {
-            #[expect(clippy::cast_precision_loss, reason = "milliseconds of a release")]
-            let seconds = (step.at - started_at) as f64 / 1_000.0;
+            // Whole seconds, which one call more moves the least.
+            let seconds = (step.at - started_at) / 1_000;
             let found = step.answer.as_ref().map(|answer| answer.as_ref().map_or_else(failed, short));
             match found {
                 None => {
-                    let _ = write!(text, "\n{seconds:8.1} s  {}", step.state);
+                    let _ = write!(text, "\n{seconds:6} s  {}", step.state);
                 }
                 // Beside its state; where that was tried again, the next ones below.
                 Some(found) if text.ends_with(&step.state) => {
@@ -158,7 +162,7 @@ impl Run {
                     let _ = write!(text, "{room}{found}");
                 }
                 Some(found) => {
-                    let _ = write!(text, "\n{:38}{found}", "");
+                    let _ = write!(text, "\n{:36}{found}", "");
                 }
             }
         }
@@ -219,6 +223,7 @@ fn short(answer: &Value) -> String {
             .into_iter()
             .map(|(name, value)| format!("{}={value}", name.rsplit('.').next().unwrap_or_default())),
     );
+    words.dedup();
     let words = words.join(" ");
     match because {
         Some(because) if words.is_empty() => because,

@@ -45,6 +45,8 @@ pub enum Event {
     Redrive,
     /// A person asks for a release.
     ByHand,
+    /// A person invokes start-release with this, which asks for no release.
+    Asks(Value),
     /// A person does this with the newest deploy request.
     Act(&'static str),
     /// A person disables the service, and enables it again so much later.
@@ -271,6 +273,7 @@ async fn act(world: &Arc<World>, index: usize, event: Event) {
             world.cloud().asked.push((time::now(), digest));
             deliver(world, "person", json!({})).await;
         }
+        Event::Asks(request) => deliver(world, "person", request).await,
         Event::Act(action) => {
             if let Some(number) = requests(world).await.last().and_then(|request| request["number"].as_u64())
             {
