@@ -38,6 +38,7 @@ lint: for-lint ## Check format, lints, template, workflows, pins and dependencie
 	.local/checkov/bin/checkov --config-file .checkov.yaml
 	.local/workflows/bin/zizmor --offline --persona pedantic --quiet .github
 	$(TOOLS)/python local/pins.py --check
+	$(TOOLS)/python local/dependencies.py
 
 unit: for-test ## Run the tests of the decisions, of the two emulators and of the example.
 	cargo test --workspace --exclude simulation --features shared/planetscale

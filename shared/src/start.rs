@@ -1,5 +1,6 @@
 //! What starts a release, and what it is called.
 
+use aws_lambda_events::eventbridge::EventBridgeEvent;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
@@ -41,17 +42,6 @@ struct ImageAction {
     image_tag: String,
 }
 
-/// An EventBridge event, as far as it is read here.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Event {
-    source: String,
-    detail_type: String,
-    time: DateTime<Utc>,
-    #[serde(default)]
-    detail: Value,
-}
-
 /// Reads the payload of an invocation: an ECR event, a scheduled event, `{}` by hand, or a hold.
 ///
 /// # Errors
@@ -63,12 +53,13 @@ pub fn request(payload: Value, repository: &str, moving_tag: &ImageTag) -> Resul
     if payload.get("hold").is_some() {
         return hold::asked(payload).map(Request::Hold).map_err(malformed);
     }
-    let event: Event = serde_json::from_value(payload).map_err(malformed)?;
+    let event: EventBridgeEvent = serde_json::from_value(payload).map_err(malformed)?;
+    let time = event.time.ok_or_else(|| malformed("it has no time"))?;
     match (event.source.as_str(), event.detail_type.as_str()) {
-        ("aws.events" | "aws.scheduler", "Scheduled Event") => Ok(Request::Look(event.time)),
+        ("aws.events" | "aws.scheduler", "Scheduled Event") => Ok(Request::Look(time)),
         ("aws.ecr", "ECR Image Action") => {
             let action: ImageAction = serde_json::from_value(event.detail).map_err(malformed)?;
-            pushed(&action, event.time, repository, moving_tag)
+            pushed(&action, time, repository, moving_tag)
         }
         (source, detail_type) => Err(Error::Misconfigured(format!(
             "The event {detail_type:?} from {source:?} starts no release. \

@@ -290,6 +290,8 @@ def test_an_install_succeeds_whatever_is_found(stage: Stage, request_type: str) 
                 **{"RequestType": request_type, "ResponseURL": url, "StackId": "s", "RequestId": "r"},
                 **{"ResourceType": "Custom::Preflight", "LogicalResourceId": "Preflight"},
                 **{"PhysicalResourceId": "preflight", "ResourceProperties": {"ServiceToken": "x"}},
+                # With an Update alone (CloudFormation's guide, "Custom resource request objects").
+                **({"OldResourceProperties": {"ServiceToken": "x"}} if request_type == "Update" else {}),
             },
         )
     [body] = answers

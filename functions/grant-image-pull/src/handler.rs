@@ -1,7 +1,7 @@
+use std::collections::HashMap;
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde_json::Map;
+use serde::{Deserialize, Serialize};
 use shared::custom_resource::{Event, RequestType};
 use shared::repository_policy::{grant, grants, revoke};
 use shared::{Error, aws, http};
@@ -32,7 +32,7 @@ impl Context {
 }
 
 /// Who is to pull from where.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Properties {
     repository: String,
@@ -52,8 +52,7 @@ pub async fn handle(context: &Context, event: Event<Properties, Properties>) -> 
     };
     // A changed repository or service is another grant: CloudFormation then deletes the old one.
     let id = format!("{}/{}", properties.repository, properties.service);
-    let no_data = Map::new();
-    request.answer(&context.http, &id, done.as_ref().map(|()| &no_data)).await?;
+    request.answer(&context.http, &id, done.as_ref().map(|()| HashMap::new())).await?;
     done
 }
 

@@ -1,5 +1,7 @@
+use std::collections::HashMap;
+
 use serde::de::IgnoredAny;
-use serde_json::Map;
+use serde_json::Value;
 use shared::aws::SdkConfig;
 use shared::clock::Clock;
 use shared::custom_resource::{Event, RequestType};
@@ -59,21 +61,18 @@ impl Context {
 }
 
 /// Answers with the report. To CloudFormation it answers success whatever it found.
-pub async fn handle(
-    context: &Context,
-    event: Event<IgnoredAny, IgnoredAny>,
-) -> Result<Option<Report>, Error> {
+pub async fn handle(context: &Context, event: Event<Value, IgnoredAny>) -> Result<Option<Report>, Error> {
     let request = match event {
         Event::ByHand(_) => return Ok(Some(context.report().await)),
         Event::Install(request) => request,
     };
     if request.request_type == RequestType::Delete {
-        request.answer(&context.http, ID, Ok(&Map::new())).await?;
+        request.answer(&context.http, ID, Ok(HashMap::new())).await?;
         return Ok(None);
     }
     let report = context.report().await;
-    let data = Map::from_iter([("Report".into(), report.brief().into())]);
-    request.answer(&context.http, ID, Ok(&data)).await?;
+    let data = HashMap::from([("Report".into(), report.brief())]);
+    request.answer(&context.http, ID, Ok(data)).await?;
     Ok(Some(report))
 }
 

@@ -1,7 +1,8 @@
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde::de::IgnoredAny;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use shared::clock::Clock;
 use shared::custom_resource::{Event, Request as Install, RequestType};
 use shared::hold::{Asked, Hold};
@@ -57,7 +58,7 @@ pub struct Output {
 
 pub async fn handle(context: &Context, payload: Value) -> Result<Output, Error> {
     let payload = match serde_json::from_value(payload) {
-        Ok(Event::<IgnoredAny, Value>::Install(install)) => return context.installed(install).await,
+        Ok(Event::<Value, Value>::Install(install)) => return context.installed(install).await,
         Ok(Event::ByHand(payload)) => payload,
         Err(error) => return Err(Error::Unexpected(format!("{error}."))),
     };
@@ -101,14 +102,13 @@ impl Context {
     }
 
     /// Counts what the moving tag points at as seen: an install, or an update that names another tag, releases nothing.
-    async fn installed(&self, install: Install<IgnoredAny>) -> Result<Output, Error> {
+    async fn installed(&self, install: Box<Install<Value>>) -> Result<Output, Error> {
         let known = match install.request_type {
             RequestType::Create | RequestType::Update => self.see_current().await,
             RequestType::Delete => Ok(()),
         };
         // CloudFormation hears of an error; Lambda must not try again.
-        let no_data = Map::new();
-        install.answer(&self.http, "known-image", known.as_ref().map(|()| &no_data)).await?;
+        install.answer(&self.http, "known-image", known.as_ref().map(|()| HashMap::new())).await?;
         let because =
             known.map_or_else(|error| error.to_string(), |()| "An install releases nothing.".into());
         Ok(Output { started: None, because })
