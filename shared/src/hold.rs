@@ -36,12 +36,13 @@ impl Hold {
     }
 }
 
-/// Why a release with this cause is kept back `now`, if it is: pushes and looks are, what a person asks for is not.
+/// Why a release with this cause is kept back `now`, if it is: pushes and looks are. What a
+/// person asks for is not, nor is going back further.
 pub fn kept_back(hold: Option<&Hold>, cause: Cause, now: DateTime<Utc>) -> Option<String> {
     let hold = hold.filter(|hold| hold.is_on(now))?;
     match cause {
         Cause::Push | Cause::ScheduledLook => Some(hold.sentence()),
-        Cause::ByHand => None,
+        Cause::ByHand | Cause::Rollback => None,
     }
 }
 
@@ -96,6 +97,7 @@ mod tests {
             (Some(hold(None)), Cause::Push, 5, true, "without an end"),
             (Some(hold(None)), Cause::ScheduledLook, 5, true, "a look"),
             (Some(hold(None)), Cause::ByHand, 5, false, "a person asks for it"),
+            (Some(hold(None)), Cause::Rollback, 5, false, "it goes back"),
             (Some(hold(Some(6))), Cause::Push, 5, true, "before its end"),
             (Some(hold(Some(6))), Cause::Push, 6, false, "at its end"),
             (Some(hold(Some(0))), Cause::Push, 0, false, "cleared when it was set"),

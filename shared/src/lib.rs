@@ -19,6 +19,7 @@ pub mod preflight;
 pub mod release;
 pub mod report;
 pub mod repository_policy;
+pub mod rollback;
 pub mod schema;
 pub mod start;
 pub mod text;

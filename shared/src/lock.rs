@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::image::ImageDigest;
 use crate::poll::{Patience, patience};
-use crate::release::{Cause, Release, console_url};
+use crate::release::{Release, console_url};
 use crate::start::HolderState;
 use crate::{Error, text};
 
@@ -140,7 +140,7 @@ pub fn superseded(
     now: Option<&ImageDigest>,
     last: Option<&LastRelease>,
 ) -> Option<String> {
-    let (tag, mine) = (&release.image.moving_tag, &release.image.digest);
+    let (tag, mine) = (&release.image.moving_tag, release.expected_tag());
     match now {
         None => {
             let repository = &release.image.repository;
@@ -155,7 +155,7 @@ pub fn superseded(
     }
     let last = last?;
     let covered =
-        last.digest == *mine && last.started_at > release.pushed_at && release.cause != Cause::ByHand;
+        last.digest == release.image.digest && last.started_at > release.pushed_at && !release.is_asked_for();
     covered.then(|| format!("This push was already released by {}.", last.execution))
 }
 
@@ -179,6 +179,7 @@ fn short(execution: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::release::{Cause, Rollback};
     use crate::testing::{digest, release};
 
     #[test]
@@ -187,6 +188,26 @@ mod tests {
         assert_eq!(superseded(&mine, Some(&mine.image.digest), None), None);
         assert!(superseded(&mine, Some(&digest('f')), None).unwrap().contains("now points at ffffffffffff"));
         assert!(superseded(&mine, None, None).unwrap().contains("is gone"));
+    }
+
+    #[test]
+    fn a_rollback_that_a_person_asked_for_is_overtaken_when_the_tag_leaves_what_it_pointed_at() {
+        let rollback = Some(Rollback { insist: false, tag_points_at: digest('b') });
+        let back = Release { cause: Cause::Rollback, rollback, ..release() };
+        assert_eq!(superseded(&back, Some(&digest('b')), None), None, "nobody moved it");
+        assert!(superseded(&back, Some(&digest('c')), None).unwrap().contains("now points at cccccccccccc"));
+        let last = LastRelease {
+            digest: digest('a'),
+            execution: "prod-2".into(),
+            started_at: back.pushed_at + chrono::TimeDelta::seconds(9),
+        };
+        assert_eq!(superseded(&back, Some(&digest('b')), Some(&last)), None, "a person asked for it");
+        let moved = Some(Rollback { insist: false, tag_points_at: digest('a') });
+        let event = Release { rollback: moved, ..back };
+        assert!(
+            superseded(&event, Some(&digest('a')), Some(&last)).is_some(),
+            "an event of what was done since"
+        );
     }
 
     #[test]

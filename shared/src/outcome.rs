@@ -11,6 +11,8 @@ pub enum Outcome {
     Superseded,
     /// The environment is held; nothing was touched.
     Held,
+    /// A change that was applied since breaks the older image; nothing was touched.
+    RollbackRefused,
     /// The schema change is not allowed or not possible; the request is closed, nothing was touched.
     SchemaRefused,
     /// A person closed or cancelled the request, or nobody approved it in time.
@@ -33,10 +35,11 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Released,
         Self::Superseded,
         Self::Held,
+        Self::RollbackRefused,
         Self::SchemaRefused,
         Self::SchemaRejected,
         Self::SchemaFailed,
@@ -60,6 +63,7 @@ impl Outcome {
             Self::Released
             | Self::Superseded
             | Self::Held
+            | Self::RollbackRefused
             | Self::SchemaRefused
             | Self::SchemaRejected
             | Self::ContainersFailed

@@ -6,6 +6,7 @@
 //! | `last` | `last` | the last release that worked on the environment |
 //! | `hold` | `hold` | why nothing new is released, until when; one that is over was cleared, or ended |
 //! | `held` | image | the hold for which people were told that this image is held |
+//! | `released` | image | how the image was last Released, unless that was a rollback |
 //! | `seen` | `seen` | what the moving tag pointed at when it was last looked at, or installed |
 //! | `release` | start time and execution name | the report of one release |
 
@@ -22,8 +23,10 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use crate::hold::Hold;
 use crate::image::ImageDigest;
 use crate::lock::{Holder, LastRelease};
+use crate::planetscale::DeployRequestNumber;
 use crate::release::{Execution, Release};
 use crate::report::Report;
+use crate::rollback::ReleasedBefore;
 use crate::start::{Seen, Sight};
 use crate::{Error, aws, config};
 
@@ -220,6 +223,68 @@ impl Records {
                 _ => Err(self.failed("DeleteItem", &error)),
             },
         }
+    }
+
+    /// How the image with this digest was released here.
+    ///
+    /// # Errors
+    /// See [`Self::take_lock`].
+    pub async fn released_before(&self, digest: &ImageDigest) -> Result<Option<ReleasedBefore>, Error> {
+        let Some(item) = self.get("released", digest.as_str()).await? else { return Ok(None) };
+        let deploy_request = if item.contains_key("deployRequest") {
+            Some(DeployRequestNumber(parsed(&item, "deployRequest")?))
+        } else {
+            None
+        };
+        Ok(Some(ReleasedBefore {
+            execution: field(&item, "execution")?,
+            started_at: parsed(&item, "startedAt")?,
+            deploy_request,
+        }))
+    }
+
+    /// Notes how the image with this digest was released here.
+    ///
+    /// # Errors
+    /// See [`Self::take_lock`].
+    pub async fn note_released(&self, digest: &ImageDigest, released: &ReleasedBefore) -> Result<(), Error> {
+        let mut put = self
+            .put("released", digest.as_str())
+            .item("execution", text(&released.execution))
+            .item("startedAt", time(released.started_at));
+        if let Some(number) = released.deploy_request {
+            put = put.item("deployRequest", self::number(number.0));
+        }
+        put.send().await.map_err(|error| self.failed("PutItem", &error))?;
+        Ok(())
+    }
+
+    /// The reports of the releases that started at `since` or later, the oldest first.
+    ///
+    /// # Errors
+    /// See [`Self::take_lock`]; [`Error::Unexpected`] for one that cannot be read.
+    pub async fn reports_since(&self, since: DateTime<Utc>) -> Result<Vec<Report>, Error> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("kind = :kind AND id > :since")
+            .expression_attribute_values(":kind", text("release"))
+            .expression_attribute_values(":since", time(since))
+            .into_paginator()
+            .items()
+            .send();
+        let mut reports = Vec::new();
+        while let Some(item) = pages.next().await {
+            let json = field(&item.map_err(|error| self.failed("Query", &error))?, "report")?;
+            let report: Report = serde_json::from_str(&json).map_err(|error| {
+                Error::Unexpected(format!("A record of a release cannot be read: {error}."))
+            })?;
+            reports.push(report);
+        }
+        reports.retain(|report| report.started_at >= since);
+        Ok(reports)
     }
 
     /// The hold, also one that is over.

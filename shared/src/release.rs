@@ -21,6 +21,9 @@ pub struct Release {
     pub environment: String,
     /// What started the release.
     pub cause: Cause,
+    /// How a rollback was asked for; none in any other release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<Rollback>,
     /// When the image was pushed, or when the look or the request by hand was made.
     pub pushed_at: DateTime<Utc>,
     /// The image to release.
@@ -46,6 +49,17 @@ impl Release {
         now + TimeDelta::seconds(self.last_call.try_into().unwrap_or(i64::MAX / 1_000))
     }
 
+    /// What the moving tag points at as long as nobody overtakes the release.
+    pub fn expected_tag(&self) -> &ImageDigest {
+        self.rollback.as_ref().map_or(&self.image.digest, |rollback| &rollback.tag_points_at)
+    }
+
+    /// Whether a person asked for it, not an event or a look.
+    pub fn is_asked_for(&self) -> bool {
+        self.cause == Cause::ByHand
+            || self.rollback.as_ref().is_some_and(|one| one.insist || one.tag_points_at != self.image.digest)
+    }
+
     /// The first line of the notes of a deploy request that a release creates, by which the request is known as ours.
     pub fn notes_title(application: &str, environment: &str) -> String {
         format!("Release of {application} into {environment}")
@@ -62,6 +76,18 @@ pub enum Cause {
     ScheduledLook,
     /// A person asked for it.
     ByHand,
+    /// The moving tag went back to an image that was Released here before, or a person asked to go back.
+    Rollback,
+}
+
+/// How a rollback was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rollback {
+    /// Whether a person insists, whatever is in the way.
+    pub insist: bool,
+    /// What the moving tag pointed at then: the image itself, unless a person asked to go back without moving it.
+    pub tag_points_at: ImageDigest,
 }
 
 /// The image of a release.

@@ -9,7 +9,8 @@ use serde_json::Value;
 use crate::containers::{DeploymentReport, replaced};
 use crate::origin::Origin;
 use crate::outcome::Outcome;
-use crate::release::{Execution, OnContainerFailure, Release};
+use crate::release::{Cause, Execution, OnContainerFailure, Release};
+use crate::rollback::{self, Verdict};
 use crate::schema::DeployRequestReport;
 use crate::text;
 use crate::verification::{Baseline, Looks};
@@ -56,6 +57,9 @@ pub struct Ending {
     /// The deployment of the version before, once it serves again.
     #[serde(default)]
     pub restored: Option<DeploymentReport>,
+    /// What was found of a rollback.
+    #[serde(default)]
+    pub rollback: Option<Verdict>,
 }
 
 /// What became of the base branch's schema in a release.
@@ -139,6 +143,12 @@ pub struct Report {
     pub looks: Option<Looks>,
     /// The deployment with which the version before serves again.
     pub restored: Option<DeploymentReport>,
+    /// What was found of a rollback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<Verdict>,
+    /// Whether one can go back from what was released.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub going_back: Option<String>,
     /// The execution's name.
     pub execution: String,
     /// Its page in the console.
@@ -173,11 +183,24 @@ pub fn report(ending: &Ending, finished_at: DateTime<Utc>) -> Report {
         baseline: ending.baseline.clone(),
         looks: ending.looks.clone(),
         restored: ending.restored.clone(),
+        rollback: ending.rollback.clone(),
+        going_back: going_back(ending),
         execution: execution.name.clone(),
         execution_url: execution.console_url(),
         started_at: execution.started_at,
         finished_at,
     }
+}
+
+/// Whether one can go back from what was released; after a rollback that is what was judged for it.
+fn going_back(ending: &Ending) -> Option<String> {
+    if ending.outcome != Outcome::Released || ending.release.cause == Cause::Rollback {
+        return None;
+    }
+    let request = ending.deploy_request.as_ref();
+    let statements = request.map_or(&[][..], |request| &request.statements);
+    let until = request.and_then(|request| request.revertible_until);
+    Some(rollback::outlook(ending.schema, statements, until))
 }
 
 /// The notification's subject: at most 100 characters of ASCII, as SNS requires.
@@ -193,9 +216,12 @@ pub fn message(report: &Report) -> String {
         report.what_happened.clone(),
         report.what_to_do.clone(),
         String::new(),
+    ];
+    lines.extend(report.going_back.clone());
+    lines.extend([
         format!("Commit: {}", report.commit.as_deref().unwrap_or("unknown")),
         format!("Image: {}", report.digest),
-    ];
+    ]);
     lines.extend(report.origin.iter().flat_map(Origin::lines));
     if let Some(request) = &report.deploy_request {
         lines.push(format!("Deploy request #{}: {}", request.number, request.url));
@@ -269,6 +295,7 @@ fn is_left_open(ending: &Ending) -> bool {
         | Outcome::ReleaseError => ending.schema == SchemaChange::None,
         Outcome::Superseded
         | Outcome::Held
+        | Outcome::RollbackRefused
         | Outcome::SchemaFailed
         | Outcome::SchemaReverted
         | Outcome::RevertRefused
@@ -283,6 +310,7 @@ fn needs_a_person(ending: &Ending) -> bool {
         Outcome::Released
         | Outcome::Superseded
         | Outcome::Held
+        | Outcome::RollbackRefused
         | Outcome::SchemaRefused
         | Outcome::SchemaRejected
         | Outcome::SchemaFailed
@@ -303,6 +331,11 @@ fn what_happened(ending: &Ending) -> String {
     // Where the containers went first, they serve already when the schema is refused.
     let serves = ending.deployment.is_some();
     let start = match ending.outcome {
+        Outcome::Released if ending.release.cause == Cause::Rollback => {
+            let judged = ending.rollback.as_ref().map_or("", |verdict| verdict.because.as_str());
+            let start = "The containers of the older image serve again; the schema was not changed, and the environment is held.";
+            format!("{start} {judged}").trim().into()
+        }
         Outcome::Released => match ending.schema {
             SchemaChange::None => "The containers are released; the schema was not changed.".into(),
             _ => "Schema and containers are released.".into(),
@@ -311,6 +344,7 @@ fn what_happened(ending: &Ending) -> String {
         Outcome::Held => {
             "The image was not released, because the environment is held; nothing was touched.".into()
         }
+        Outcome::RollbackRefused => "The environment did not go back; nothing was touched.".into(),
         Outcome::SchemaRefused if serves => "The schema change was refused; the new containers serve.".into(),
         Outcome::SchemaRefused => "The schema change was refused; nothing was touched.".into(),
         Outcome::SchemaRejected if serves => {
@@ -360,8 +394,22 @@ fn what_to_do(ending: &Ending) -> String {
     }
     let serving = serving(ending);
     match ending.outcome {
+        Outcome::Released if ending.release.cause == Cause::Rollback => {
+            "Mend the code and push; what is pushed is kept back until somebody clears the hold with the command in the \
+             stack's output ClearHold."
+                .into()
+        }
+        Outcome::Undone if ending.release.cause == Cause::Rollback => {
+            "Both versions have to be looked at: the older one serves badly, and the one that was to be left serves again."
+                .into()
+        }
         Outcome::Released => "Nothing.".into(),
         Outcome::Superseded => "Nothing: the reason says what owns the environment.".into(),
+        Outcome::RollbackRefused => {
+            "Do what the reason says; or invoke start-release with {\"rollback\":\"insist\"} to go back all the same, which is \
+             recorded."
+                .into()
+        }
         Outcome::Held => "Nothing, or clear the hold with the command in the stack's output ClearHold: then what the \
             moving tag points at is released. Released by hand it is at once."
             .into(),
@@ -421,11 +469,14 @@ fn what_to_do(ending: &Ending) -> String {
 }
 
 #[cfg(test)]
+pub(crate) use tests::ending as ending_for_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::release;
 
-    pub(super) fn ending(outcome: Outcome) -> Ending {
+    pub(crate) fn ending(outcome: Outcome) -> Ending {
         Ending {
             release: release(),
             execution: Execution {
@@ -445,6 +496,7 @@ mod tests {
             baseline: None,
             looks: None,
             restored: None,
+            rollback: None,
         }
     }
 

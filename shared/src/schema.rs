@@ -18,6 +18,7 @@ mod queue;
 pub use deploy::{
     Clearance, Queued, Refusal, clearance, is_decided, is_on_its_way, refused_deploy, taken_out,
 };
+pub(crate) use judgement::known_statement;
 pub use judgement::{Judgement, is_safe_anyway, judge};
 use judgement::{not_deployable, reasons};
 use queue::{blocker, progress, queued};

@@ -10,6 +10,7 @@ use crate::hold;
 use crate::image::{ImageDigest, ImageTag};
 use crate::lock::LastRelease;
 use crate::release::Cause;
+use crate::rollback;
 use crate::text;
 
 /// What an invocation of `start-release` asks for.
@@ -21,6 +22,8 @@ pub enum Request {
     Look(DateTime<Utc>),
     /// Release what the moving tag points at, because a person asks for it.
     ByHand,
+    /// Go back to an older image, because a person asks for it.
+    Rollback(rollback::Asked),
     /// Hold the environment, or hold it no more.
     Hold(hold::Asked),
     /// Nothing to do; the reason says why.
@@ -42,13 +45,16 @@ struct ImageAction {
     image_tag: String,
 }
 
-/// Reads the payload of an invocation: an ECR event, a scheduled event, `{}` by hand, or a hold.
+/// Reads the payload of an invocation: an ECR event, a scheduled event, `{}` by hand, a rollback, or a hold.
 ///
 /// # Errors
 /// [`Error::Misconfigured`] when the payload is none of them.
 pub fn request(payload: Value, repository: &str, moving_tag: &ImageTag) -> Result<Request, Error> {
     if payload.as_object().is_some_and(|object| object.is_empty()) {
         return Ok(Request::ByHand);
+    }
+    if payload.get("rollback").is_some() {
+        return rollback::asked(payload).map(Request::Rollback).map_err(malformed);
     }
     if payload.get("hold").is_some() {
         return hold::asked(payload).map(Request::Hold).map_err(malformed);
@@ -103,7 +109,8 @@ fn malformed(error: impl std::fmt::Display) -> Error {
 /// The longest execution name that Step Functions takes, in characters.
 const LONGEST_NAME: usize = 80;
 
-/// The execution's name: moving tag, short digest, time, and what started it unless it was a push.
+/// The execution's name: moving tag, short digest, time, and what started it unless it was a push. A rollback that a push
+/// started is named as any push, because the same event may come when its image was not Released yet, and again when it was.
 ///
 /// It is a pure function of the event, so that an event that is delivered twice starts one release. Step Functions
 /// takes 80 characters; with logging only letters, digits, `-` and `_`.
@@ -112,6 +119,7 @@ pub fn execution_name(tag: &ImageTag, digest: &ImageDigest, at: DateTime<Utc>, c
         Cause::Push => "",
         Cause::ScheduledLook => "-look",
         Cause::ByHand => "-by-hand",
+        Cause::Rollback => "-rollback",
     };
     let rest = format!("-{}-{}{suffix}", digest.short(), at.format("%Y%m%dT%H%M%SZ"));
     let tag: String = tag
@@ -284,6 +292,7 @@ mod tests {
             json!("x"),
             json!({"tag": "prod"}),
             json!({"hold": 1}),
+            json!({"rollback": "x"}),
         ] {
             let error = request(payload.clone(), "bookings-api", &tag("prod")).unwrap_err();
             assert_eq!(error.name(), "Misconfigured", "{payload}");
@@ -297,7 +306,7 @@ mod tests {
         assert_eq!(name, "prod-aaaaaaaaaaaa-20261123T034653Z");
         let by_hand = execution_name(&tag("v1.2"), &digest('b'), at(), Cause::ByHand);
         assert_eq!(by_hand, "v1-2-bbbbbbbbbbbb-20261123T034653Z-by-hand");
-        for cause in [Cause::Push, Cause::ScheduledLook, Cause::ByHand] {
+        for cause in [Cause::Push, Cause::ScheduledLook, Cause::ByHand, Cause::Rollback] {
             let name = execution_name(&tag(&"x.".repeat(64)), &digest('c'), at(), cause);
             assert!(name.len() <= LONGEST_NAME && name.contains("cccccccccccc-20261123T034653Z"), "{name}");
             assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)), "{name}");

@@ -17,6 +17,7 @@ pub fn release() -> Release {
         application: "bookings-api".into(),
         environment: "prod".into(),
         cause: Cause::Push,
+        rollback: None,
         pushed_at: DateTime::from_timestamp(1_795_405_613, 0).unwrap(),
         image: Image {
             repository: "bookings-api".into(),

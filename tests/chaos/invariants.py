@@ -10,7 +10,7 @@ from chaos.facts import Environment, Execution, Push, Span
 SUCCEEDED = frozenset({"Released", "Superseded", "Held"})
 FAILED = frozenset(
     {
-        *("SchemaRefused", "SchemaRejected", "SchemaFailed", "ContainersFailed", "SchemaReverted"),
+        *("RollbackRefused", "SchemaRefused", "SchemaRejected", "SchemaFailed", "ContainersFailed", "SchemaReverted"),
         *("RevertRefused", "Undone", "TimedOut", "ReleaseError"),
     }
 )

@@ -82,6 +82,23 @@ class Stage:
         commit = secrets.token_hex(20)
         return push_image(self.aws, REPOSITORY, [commit, environment], unique=True, **image)
 
+    def retag(self, environment: str, digest: str) -> dict[str, Any]:
+        """Move the moving tag to an image that is in the repository; the execution that this starts."""
+        before = {e["executionArn"] for e in self.executions_of(getattr(self, environment), digest)}
+        self.move_tag(environment, digest)
+
+        def new() -> dict[str, Any] | None:
+            found = self.executions_of(getattr(self, environment), digest)
+            return next((e for e in found if e["executionArn"] not in before), None)
+
+        return self.until(new, "execution")
+
+    def move_tag(self, tag: str, digest: str) -> None:
+        """Move a tag as `aws ecr put-image` does."""
+        ecr = self.aws.client("ecr")
+        [image] = ecr.batch_get_image(repositoryName=REPOSITORY, imageIds=[{"imageDigest": digest}])["images"]
+        ecr.put_image(repositoryName=REPOSITORY, imageTag=tag, imageManifest=image["imageManifest"])
+
     def push_only_moving_tag(self, environment: str) -> str:
         return push_image(self.aws, REPOSITORY, [environment], unique=True)
 

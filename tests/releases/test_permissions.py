@@ -40,6 +40,10 @@ RELEASES = [
     Missing("AcquireLockRole", "ecr:DescribeImages", "without a change", "ReleaseError"),
     Missing("AcquireLockRole", "dynamodb:GetItem", "without a change", "ReleaseError"),
     Missing("AcquireLockRole", "dynamodb:PutItem", "without a change", "ReleaseError"),
+    Missing("JudgeRollbackRole", SECRET, "goes back", "RollbackRefused"),
+    Missing("JudgeRollbackRole", LOCK, "goes back", "RollbackRefused"),
+    Missing("JudgeRollbackRole", "dynamodb:Query", "goes back", "RollbackRefused"),
+    Missing("JudgeRollbackRole", "ecr:DescribeImages", "goes back", "RollbackRefused"),
     Missing("CreateDeployRequestRole", SECRET, "with a change", "ReleaseError"),
     Missing("CreateDeployRequestRole", LOCK, "with a change", "ReleaseError"),
     Missing("GetDeployRequestRole", SECRET, "with a change", "ReleaseError"),
@@ -75,6 +79,7 @@ RELEASES = [
         Missing("ReleaseRole", "lambda:InvokeFunction", way, outcome, f"-prod-{function}")
         for function, way, outcome in (
             ("acquire-lock", "without a change", "ReleaseError"),
+            ("judge-rollback", "goes back", "RollbackRefused"),
             ("create-deploy-request", "with a change", "ReleaseError"),
             ("get-deploy-request", "with a change", "TimedOut"),
             ("deploy-deploy-request", "with a change", "ReleaseError"),
@@ -90,7 +95,7 @@ RELEASES = [
         )
     ),
 ]
-START = {"ecr:DescribeImages": {}, "states:StartExecution": {}, "dynamodb:PutItem": {}, "dynamodb:GetItem": LOOK, "states:ListExecutions": LOOK, "states:DescribeExecution": LOOK}
+START = {"ecr:DescribeImages": {}, "dynamodb:Query": {"rollback": "previous"}, "states:StartExecution": {}, "dynamodb:PutItem": {}, "dynamodb:GetItem": LOOK, "states:ListExecutions": LOOK, "states:DescribeExecution": LOOK}
 GRANT = ("lightsail:GetContainerServices", "ecr:GetRepositoryPolicy", "ecr:SetRepositoryPolicy", "ecr:DeleteRepositoryPolicy")
 # The functions that take the lock again after a redrive.
 REDRIVEN = {"".join(word.title() for word in function.split("-")) + "Role": function for function in CHANGES}
@@ -117,7 +122,11 @@ def test_every_permission_is_tried_or_nobody_here_needs_it() -> None:
 
 @pytest.mark.parametrize("missing", RELEASES, ids=str)
 def test_a_release_without_a_permission_names_it(stage: Stage, missing: Missing) -> None:
-    if missing.way != "without a change":
+    goes_back = missing.way == "goes back"
+    if goes_back:
+        older = stage.release(stage.prod).report["digest"]
+        stage.release(stage.prod)
+    elif missing.way != "without a change":
         stage.planetscale.sql("dev", ADD_DESCRIPTION)
     if missing.way == "containers that fail":
         stage.lightsail.next_image_fails()
@@ -132,8 +141,11 @@ def test_a_release_without_a_permission_names_it(stage: Stage, missing: Missing)
         verified(stage) if is_verified else nullcontext(),
         stage.waits(0.005),
     ):
-        digest = stage.push("prod")
-        execution = stage.until(lambda: stage.executions_of(stage.prod, digest), "an execution")[0]
+        if goes_back:
+            execution = stage.retag("prod", older)
+        else:
+            digest = stage.push("prod")
+            execution = stage.until(lambda: stage.executions_of(stage.prod, digest), "an execution")[0]
         ended = stage.prod.wait_for_execution(execution["executionArn"], within_seconds=300)
 
     arn = ended["executionArn"]

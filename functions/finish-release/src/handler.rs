@@ -1,11 +1,13 @@
 use chrono::{DateTime, Utc};
 use shared::builds::Builds;
 use shared::clock::Clock;
+use shared::hold::Hold;
 use shared::lock::{Stand, stale, stand};
 use shared::origin::{Origin, pushed};
 use shared::records::Records;
-use shared::release::Release;
+use shared::release::{Cause, Release};
 use shared::report::{Ending, Report, message, report, subject};
+use shared::rollback::ReleasedBefore;
 use shared::{Error, Outcome, aws, config};
 
 pub struct Context {
@@ -63,6 +65,9 @@ pub async fn handle(context: &Context, ending: Ending) -> Result<Report, Error> 
         };
     context.records.write(execution, release, &report, notified).await?;
     let steps_aside = matches!(report.outcome, Outcome::Superseded | Outcome::Held);
+    if report.outcome == Outcome::Released {
+        context.released(&ending, held, now).await?;
+    }
     if held {
         // One that steps aside while it holds the lock has released nothing.
         let last = (!steps_aside).then_some(&report);
@@ -86,6 +91,29 @@ pub async fn handle(context: &Context, ending: Ending) -> Result<Report, Error> 
 }
 
 impl Context {
+    /// Notes what served, by which an older image is known again; a rollback sets the hold. Both before the lock is freed: a
+    /// release that waits for it finds them.
+    async fn released(&self, ending: &Ending, held: bool, now: DateTime<Utc>) -> Result<(), Error> {
+        let Ending { release, execution, deploy_request, .. } = ending;
+        if release.cause != Cause::Rollback {
+            let released = ReleasedBefore {
+                execution: execution.name.clone(),
+                started_at: execution.started_at,
+                deploy_request: deploy_request.as_ref().map(|request| request.number),
+            };
+            return self.records.note_released(&release.image.digest, &released).await;
+        }
+        let hold = self.records.hold().await?;
+        // One without an end stays. When the lock is not its own any more, this call is a second one.
+        if held && hold.is_none_or(|hold| !hold.is_on(now) || hold.until.is_some()) {
+            let image =
+                release.image.commit.as_ref().map_or(release.image.digest.short(), |tag| tag.as_str());
+            let why = format!("{} rolled back to {image}.", execution.name);
+            self.records.set_hold(&Hold { why, since: now, until: None }).await?;
+        }
+        Ok(())
+    }
+
     /// Where the image came from. It makes the report better and decides nothing: a release ends without it too.
     async fn origin(&self, release: &Release, served_at: Option<DateTime<Utc>>) -> Option<Origin> {
         match self.builds.as_ref()?.newest().await {

@@ -8,7 +8,8 @@ use shared::custom_resource::{Event, Request as Install, RequestType};
 use shared::hold::{Asked, Hold};
 use shared::image::{ImageDigest, immutable_tag};
 use shared::records::Records;
-use shared::release::{Cause, Image, Release};
+use shared::release::{Cause, Image, Release, Rollback};
+use shared::rollback::{Asked as Back, History};
 use shared::start::{Known, Request, Seen, Sight, execution_name, is_lost, request};
 use shared::{Error, aws, executions, http, registry};
 
@@ -65,12 +66,13 @@ pub async fn handle(context: &Context, payload: Value) -> Result<Output, Error> 
     let Settings { repository, moving_tag, .. } = &context.settings;
     match request(payload, repository, moving_tag)? {
         Request::Ignore(because) => Ok(Output { started: None, because }),
-        Request::Release(digest, at) => context.start(digest, at, Cause::Push).await,
+        Request::Release(digest, at) => context.start_or_go_back(digest, at, Cause::Push).await,
         Request::ByHand => match context.current().await? {
-            Some(digest) => context.start(digest, context.clock.now(), Cause::ByHand).await,
+            Some(digest) => context.by_hand(digest).await,
             None => Err(Error::Misconfigured(context.nothing_pushed())),
         },
         Request::Look(at) => context.look(at).await,
+        Request::Rollback(asked) => context.roll_back(asked).await,
         Request::Hold(Asked::Set(why, until)) => {
             let hold = Hold { why, since: context.clock.now(), until };
             if !hold.is_on(hold.since) {
@@ -96,7 +98,7 @@ impl Context {
             return Ok(Output { started: None, because: self.nothing_pushed() });
         };
         match is_lost(&self.settings.moving_tag, &digest, &self.known(&digest).await?) {
-            Ok(()) => self.start(digest, at, Cause::ScheduledLook).await,
+            Ok(()) => self.start_or_go_back(digest, at, Cause::ScheduledLook).await,
             Err(because) => Ok(Output { started: None, because }),
         }
     }
@@ -132,9 +134,72 @@ impl Context {
         )
     }
 
-    async fn start(&self, digest: ImageDigest, at: DateTime<Utc>, cause: Cause) -> Result<Output, Error> {
-        let name = execution_name(&self.settings.moving_tag, &digest, at, cause);
-        let release = self.release(digest.clone(), at, cause).await?;
+    /// Releases what the tag was moved to. If that was Released here before, the tag went back.
+    async fn start_or_go_back(
+        &self,
+        digest: ImageDigest,
+        at: DateTime<Utc>,
+        cause: Cause,
+    ) -> Result<Output, Error> {
+        let before = self.records.released_before(&digest).await?;
+        let back = before.filter(|before| before.is_before(at));
+        let rollback = back.map(|_| Rollback { insist: false, tag_points_at: digest.clone() });
+        self.start(digest, at, cause, rollback).await
+    }
+
+    /// Releases what the tag points at, which is a rollback if it was Released here before and something else serves.
+    async fn by_hand(&self, digest: ImageDigest) -> Result<Output, Error> {
+        let goes_back = self.records.released_before(&digest).await?.is_some()
+            && self.history().await?.current().is_some_and(|current| current != digest);
+        let rollback = goes_back.then(|| Rollback { insist: false, tag_points_at: digest.clone() });
+        self.start(digest, self.clock.now(), Cause::ByHand, rollback).await
+    }
+
+    /// Goes back because a person asks for it; the tag stays where it is.
+    async fn roll_back(&self, asked: Back) -> Result<Output, Error> {
+        let Some(tag_points_at) = self.current().await? else {
+            return Err(Error::Misconfigured(self.nothing_pushed()));
+        };
+        let history = self.history().await?;
+        let moved_back = history.current().is_some_and(|current| current != tag_points_at)
+            && self.records.released_before(&tag_points_at).await?.is_some();
+        let to = match asked {
+            Back::Insist if moved_back => Some(tag_points_at.clone()),
+            Back::Insist | Back::Previous => history.previous(),
+        };
+        let Some(digest) = to else {
+            return Err(Error::Misconfigured(
+                "No image was Released here before the one that serves: there is nothing to go back to."
+                    .into(),
+            ));
+        };
+        let repository = &self.settings.repository;
+        if registry::digested(&self.ecr, repository, &digest).await?.is_none() {
+            return Err(Error::Misconfigured(format!(
+                "The image to go back to, {digest}, is not in {repository} any more. Push one that works, or move the tag \
+                 to an older one."
+            )));
+        }
+        let rollback = Rollback { insist: asked == Back::Insist, tag_points_at };
+        self.start(digest, self.clock.now(), Cause::Rollback, Some(rollback)).await
+    }
+
+    /// What served here one after another, by the records.
+    async fn history(&self) -> Result<History, Error> {
+        Ok(History::of(&self.records.reports_since(DateTime::UNIX_EPOCH).await?))
+    }
+
+    /// Starts the release; `trigger` names it.
+    async fn start(
+        &self,
+        digest: ImageDigest,
+        at: DateTime<Utc>,
+        trigger: Cause,
+        rollback: Option<Rollback>,
+    ) -> Result<Output, Error> {
+        let name = execution_name(&self.settings.moving_tag, &digest, at, trigger);
+        let cause = if rollback.is_some() { Cause::Rollback } else { trigger };
+        let release = self.release(digest, at, cause, rollback).await?;
         let input =
             serde_json::to_string(&release).map_err(|error| Error::Unexpected(format!("{error}.")))?;
         let machine = &self.settings.state_machine_arn;
@@ -142,10 +207,12 @@ impl Context {
             self.sfn.start_execution().state_machine_arn(machine).name(&name).input(input).send().await;
         let because = match started {
             Ok(_) => {
-                let at = match cause {
+                let at = match trigger {
                     Cause::Push => at,
-                    Cause::ScheduledLook | Cause::ByHand => self.clock.now(),
+                    Cause::ScheduledLook | Cause::ByHand | Cause::Rollback => self.clock.now(),
                 };
+                // What is left by going back is not what nobody released.
+                let digest = release.expected_tag().clone();
                 self.records.see(&Seen { digest, at }, Sight::Started).await?;
                 "The release was started."
             }
@@ -164,6 +231,7 @@ impl Context {
         digest: ImageDigest,
         pushed_at: DateTime<Utc>,
         cause: Cause,
+        rollback: Option<Rollback>,
     ) -> Result<Release, Error> {
         let settings = &self.settings;
         let tags = registry::digested(&self.ecr, &settings.repository, &digest)
@@ -173,6 +241,7 @@ impl Context {
             application: settings.application.clone(),
             environment: settings.environment.clone(),
             cause,
+            rollback,
             pushed_at,
             image: Image {
                 repository: settings.repository.clone(),

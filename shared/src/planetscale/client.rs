@@ -179,6 +179,43 @@ impl DeployRequests<'_> {
         Ok(found)
     }
 
+    /// Every request into the base branch, from whatever branch and in whatever state.
+    ///
+    /// PlanetScale can narrow the list to deployed ones, but does not say whether that counts those whose revert window is
+    /// open (its API description, "List deploy requests").
+    ///
+    /// # Errors
+    /// See [`Self::open`]; an entry that cannot be read is asked for by its number, and one without a number is an
+    /// [`Error::Unexpected`].
+    pub async fn into_base(&self) -> Result<Vec<DeployRequest>, Failure> {
+        let mut found = Vec::new();
+        let mut next = Some(1);
+        while let Some(page) = next {
+            let query = [
+                ("into_branch", self.database.base_branch.clone()),
+                ("page", page.to_string()),
+                ("per_page", PAGE.to_string()),
+            ];
+            let list: Page = self.call(Method::GET, "", &query, None).await?;
+            next = list.next_page.filter(|next| *next > page);
+            for entry in list.data {
+                found.push(match serde_json::from_value(entry.clone()) {
+                    Ok(request) => request,
+                    Err(_) => {
+                        let listed: ListedRequest = serde_json::from_value(entry).map_err(|error| {
+                            Error::Unexpected(format!(
+                                "PlanetScale lists a deploy request that cannot be read: {error}."
+                            ))
+                        })?;
+                        self.get(listed.number).await?
+                    }
+                });
+            }
+        }
+        found.retain(|request: &DeployRequest| request.into_branch == self.database.base_branch);
+        Ok(found)
+    }
+
     /// Creates a request.
     ///
     /// # Errors

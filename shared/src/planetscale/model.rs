@@ -31,6 +31,8 @@ pub struct DeployRequest {
     /// Its page in PlanetScale's web application.
     #[serde(default, deserialize_with = "null_as_default")]
     pub html_url: String,
+    /// When its change was applied, if PlanetScale says so.
+    pub deployed_at: Option<DateTime<Utc>>,
     /// Its deployment.
     pub deployment: Option<Deployment>,
     /// The tables of the base branch, if they were read with it.

@@ -167,7 +167,7 @@ fn order(request: &DeployRequest) -> order::Judgement {
 }
 
 /// The statement of an operation. Of a table that is created or dropped its name says enough.
-fn known_statement(operation: &DeployOperation) -> String {
+pub(crate) fn known_statement(operation: &DeployOperation) -> String {
     if !operation.ddl_statement.is_empty() {
         return operation.ddl_statement.clone();
     }

@@ -23,6 +23,7 @@ use crate::time::{VirtualTime, date, sleep};
 pub struct Functions {
     start_release: start_release::handler::Context,
     acquire_lock: acquire_lock::handler::Context,
+    judge_rollback: judge_rollback::handler::Context,
     get_deploy_request: get_deploy_request::handler::Context,
     writer: Writer,
     create_container_deployment: create_container_deployment::handler::Context,
@@ -70,6 +71,11 @@ impl Functions {
                 records.clone(),
                 clock.clone(),
             ),
+            judge_rollback: judge_rollback::handler::Context::new(
+                connection.clone(),
+                records.clone(),
+                ecr.clone(),
+            ),
             get_deploy_request: get_deploy_request::handler::Context::new(connection.clone(), ecr.clone()),
             writer: Writer { connection, fence: fence.clone() },
             create_container_deployment: create_container_deployment::handler::Context::new(
@@ -116,6 +122,7 @@ impl Functions {
         match function {
             "start-release" => run(&self.start_release, start_release::handler::handle, payload).await,
             "acquire-lock" => run(&self.acquire_lock, acquire_lock::handler::handle, payload).await,
+            "judge-rollback" => run(&self.judge_rollback, judge_rollback::handler::handle, payload).await,
             "create-deploy-request" => {
                 run(&self.writer, create_deploy_request::handler::handle, payload).await
             }

@@ -8,7 +8,7 @@ use std::{fs, io};
 
 use serde_json::{Value, json};
 use shared::Outcome;
-use shared::release::{OnVerificationFailure, Verification};
+use shared::release::{DestructiveChanges, OnVerificationFailure, Verification};
 use shared::verification::VerifyPath;
 
 use crate::asl::{Definition, Failure};
@@ -52,6 +52,16 @@ pub fn runs() -> Vec<Run> {
             let hold = json!({"hold": "Black Friday"});
             after_a_release(vec![(0, Event::Asks(hold)), (MINUTE, push(Adds, Healthy))])
         }),
+        run(
+            Outcome::RollbackRefused,
+            "A column is dropped, and then the tag goes back to the image before, which reads it.",
+            {
+                let back = Event::Retag { push: 0, arrives: vec![SECOND] };
+                let mut plan = after_a_release(vec![(0, push(Drops, Healthy)), (20 * MINUTE, back)]);
+                plan.stack.policy.destructive_changes = DestructiveChanges::AfterContainers;
+                plan
+            },
+        ),
         run(
             Outcome::SchemaRefused,
             "A column is dropped, which DestructiveChanges=refuse does not allow.",

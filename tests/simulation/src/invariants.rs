@@ -27,6 +27,7 @@ pub async fn broken(world: &Arc<World>) -> Vec<String> {
         told_and_recorded(&cloud, execution, &mut wrong);
         not_without_a_reason(&cloud, execution, &mut wrong);
     }
+    going_back_changes_no_schema(&cloud, &mut wrong);
     schema_is_told(&cloud, &requests, &mut wrong);
     tag_is_released(&cloud, serving.as_deref(), &mut wrong);
     no_secret(&cloud, &mut wrong);
@@ -119,12 +120,36 @@ fn ended_with_a_name(execution: &Execution, wrong: &mut Vec<String>) {
 }
 
 fn refused_touched_nothing(cloud: &Cloud, execution: &Execution, wrong: &mut Vec<String>) {
-    if !["Superseded", "Held", "SchemaRefused"].contains(&execution.end_state()) {
+    if !["Superseded", "Held", "RollbackRefused", "SchemaRefused"].contains(&execution.end_state()) {
         return;
     }
     for change in cloud.mutations.iter().filter(|change| change.execution == execution.arn) {
         if matches!(change.kind, Kind::Deployed { .. } | Kind::Containers { .. }) {
             wrong.push(format!("{} is {} and did {:?}", execution.label, execution.end_state(), change.kind));
+        }
+    }
+}
+
+/// A rollback makes, deploys and closes no deploy request; and what is Released after it waits for a person.
+fn going_back_changes_no_schema(cloud: &Cloud, wrong: &mut Vec<String>) {
+    for change in &cloud.mutations {
+        let Some(execution) = cloud.executions.all.get(&change.execution) else { continue };
+        if execution.input["cause"] == "rollback"
+            && matches!(change.kind, Kind::Created(_) | Kind::Deployed { .. } | Kind::Request { .. })
+        {
+            wrong.push(format!("{} goes back and did {:?}", execution.label, change.kind));
+        }
+    }
+    for back in cloud.executions.all.values() {
+        if back.input["cause"] != "rollback" || back.end_state() != "Released" {
+            continue;
+        }
+        // Nobody clears the hold in these stories.
+        for other in cloud.executions.all.values() {
+            let is_kept_back = ["push", "scheduledLook"].iter().any(|cause| other.input["cause"] == *cause);
+            if is_kept_back && other.started_at > back.ended_at() && other.end_state() == "Released" {
+                wrong.push(format!("{} was released while {} held the environment", other.label, back.label));
+            }
         }
     }
 }
@@ -157,7 +182,8 @@ fn could_not_finish(execution: &Execution) -> bool {
 
 /// A look starts nothing that a person stopped, and nothing that was released last.
 fn not_without_a_reason(cloud: &Cloud, execution: &Execution, wrong: &mut Vec<String>) {
-    if execution.input["cause"] != "scheduledLook" {
+    // By the name, as what a look finds may be a rollback.
+    if !execution.name.ends_with("-look") {
         return;
     }
     let (digest, at) = (execution.digest(), execution.started_at);

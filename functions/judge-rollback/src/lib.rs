@@ -1,0 +1,3 @@
+//! Judges whether an older image can serve on the schema of now.
+
+pub mod handler;
