@@ -44,6 +44,13 @@ def test_the_most_calls_of_any_minute(times: list[float], most: int) -> None:
     assert scale._most_in_a_minute(times) == most
 
 
+def test_every_state_that_calls_a_function_is_priced_by_it() -> None:
+    functions = world.functions_of_states()
+    assert functions["TakeBaseline"] == functions["VerifyOldContainers"] == "verify-service"
+    assert functions["FollowRevert"] == "get-deploy-request" and "AskForApproval" not in functions
+    assert all((world.REPOSITORY / "functions" / function).is_dir() for function in functions.values())
+
+
 def test_transitions_are_states_and_retries() -> None:
     assert world.transitions(HISTORY) == 4
     assert [(call.function, call.milliseconds) for call in world.calls(HISTORY)] == [

@@ -8,9 +8,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import cache
 from typing import Any, TypeVar
 
+import yaml
 from cloud import Environment, ThreadedAws, emulator, push_event, push_image
+from cloud.local_aws import REPOSITORY
 
 # Only the emulators take it.
 CONNECTION_STRING = "mysql://emulated:only-for-the-emulator@127.0.0.1/bookings_api"
@@ -90,11 +93,19 @@ def push(environment: Environment, repository: str, tag: str) -> Push:
     return Push(environment, repository, tag, patiently(once), datetime.now(timezone.utc))
 
 
+@cache
+def functions_of_states() -> dict[str, str]:
+    """The function that each state of the definition calls."""
+    states = yaml.safe_load((REPOSITORY / "statemachine" / "release.asl.yaml").read_text())["States"]
+    arns = {name: state.get("Arguments", {}).get("FunctionName", "") for name, state in states.items()}
+    found = {name: re.fullmatch(r"\$\{(\w+)FunctionArn\}", arn) for name, arn in arns.items()}
+    return {name: re.sub(r"(?<!^)(?=[A-Z])", "-", arn[1]).lower() for name, arn in found.items() if arn}
+
+
 @dataclass(frozen=True)
 class Call:
     """One call of a function by a state machine, from its history."""
 
-    # The state, which has the function's name.
     state: str
     # Seconds since 1970.
     began: float
@@ -102,8 +113,8 @@ class Call:
 
     @property
     def function(self) -> str:
-        """The function's name, without the stack's."""
-        return re.sub(r"(?<!^)(?=[A-Z])", "-", self.state).lower()
+        """The function's name, without the stack's: several states may call one."""
+        return functions_of_states()[self.state]
 
     @property
     def milliseconds(self) -> float:
