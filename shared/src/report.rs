@@ -417,12 +417,12 @@ fn what_to_do(ending: &Ending) -> String {
             "Change the head branch's schema as the reason says, then push again.".into()
         }
         Outcome::SchemaRejected if ending.schema == SchemaChange::Reverted => {
-            "The new code needs the change: release an image that works without it, or invoke start-release with {} to \
-             apply the change again."
+            "The new code needs the change: release an image that works without it, or apply the change again with \
+             the command in the stack's output ReleaseByHand."
                 .into()
         }
         Outcome::SchemaRejected => {
-            "If it was not meant, invoke start-release with {} to release the same image again.".into()
+            "If it was not meant, release the same image again with the command in the stack's output ReleaseByHand.".into()
         }
         Outcome::SchemaFailed => {
             format!(
@@ -432,11 +432,11 @@ fn what_to_do(ending: &Ending) -> String {
         Outcome::ContainersFailed | Outcome::SchemaReverted | Outcome::RevertRefused
             if serving == Serving::Down =>
         {
-            "Bring the container service back as the reason says, then invoke start-release with {} to release the same image again."
+            "Bring the container service back as the reason says, then release the same image again with the command in the stack's output ReleaseByHand."
                 .into()
         }
         Outcome::ContainersFailed | Outcome::SchemaReverted if is_misconfigured(ending) => {
-            "Mend what the reason names, then invoke start-release with {} to release the same image again."
+            "Mend what the reason names, then release the same image again with the command in the stack's output ReleaseByHand."
                 .into()
         }
         Outcome::ContainersFailed => match (ending.schema, ending.release.policy.on_container_failure) {
@@ -458,11 +458,11 @@ fn what_to_do(ending: &Ending) -> String {
             )
         }
         Outcome::TimedOut => {
-            "Look at what was waited for; when it is done, invoke start-release with {} to release again."
+            "Look at what was waited for; when it is done, release again with the command in the stack's output ReleaseByHand."
                 .into()
         }
         Outcome::ReleaseError => {
-            "Mend what the reason names, then invoke start-release with {} to release the same image again."
+            "Mend what the reason names, then release the same image again with the command in the stack's output ReleaseByHand."
                 .into()
         }
     }

@@ -188,7 +188,7 @@ pub fn is_lost(tag: &ImageTag, digest: &ImageDigest, known: &Known) -> Result<()
     let seen = known.seen.as_ref();
     if seen.is_some_and(|seen| seen.digest == *digest) {
         return Err(format!(
-            "The tag {tag} points at {}, which was seen before. Invoke start-release with {{}} to release it.",
+            "The tag {tag} points at {}, which was seen before. Release it with the command in the stack's output ReleaseByHand.",
             digest.short()
         ));
     }
@@ -205,7 +205,7 @@ pub fn is_lost(tag: &ImageTag, digest: &ImageDigest, known: &Known) -> Result<()
             Err(format!("A release of {} is running.", digest.short()))
         }
         Some((held, HolderState::Stopped)) if held == digest => Err(format!(
-            "A person stopped the release of {}. Invoke start-release with {{}} to release it.",
+            "A person stopped the release of {}. Release it with the command in the stack's output ReleaseByHand.",
             digest.short()
         )),
         _ => Ok(()),

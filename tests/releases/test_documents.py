@@ -47,3 +47,11 @@ def test_every_message_of_the_table_is_one_that_is_told() -> None:
 def has(text: str, parts: list[str]) -> bool:
     text = text.replace('\\"', '"')
     return all(part in text for part in parts)
+
+
+def test_every_output_that_a_message_names_is_one_of_the_stack() -> None:
+    outputs = (REPOSITORY / "template.yaml").read_text().partition("\nOutputs:\n")[2]
+    text = re.sub(r"\s+", " ", "\n".join(sources().values()))
+    named = set(re.findall(r"stack's output (\w+)", text))
+    assert {"ReleaseByHand", "FillPlanetScaleSecret", "ClearHold"} <= named
+    assert {name for name in named if f"\n  {name}:\n" not in outputs} == set()
