@@ -52,6 +52,6 @@ def has(text: str, parts: list[str]) -> bool:
 def test_every_output_that_a_message_names_is_one_of_the_stack() -> None:
     outputs = (REPOSITORY / "template.yaml").read_text().partition("\nOutputs:\n")[2]
     text = re.sub(r"\s+", " ", "\n".join(sources().values()))
-    named = set(re.findall(r"stack's output (\w+)", text))
+    named = set(re.findall(r"stack's output ([A-Z]\w+)", text))
     assert {"ReleaseByHand", "FillPlanetScaleSecret", "ClearHold"} <= named
     assert {name for name in named if f"\n  {name}:\n" not in outputs} == set()
