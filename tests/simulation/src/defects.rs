@@ -21,6 +21,8 @@ pub enum Defect {
     ForgetsWhoStopped,
     /// What was seen and released last is not found.
     ForgetsTheLast,
+    /// The hold is not found.
+    ForgetsTheHold,
     /// Every release is reported as overtaken.
     ReportsSuperseded,
 }

@@ -28,6 +28,7 @@ pub async fn broken(world: &Arc<World>) -> Vec<String> {
         not_without_a_reason(&cloud, execution, &mut wrong);
     }
     going_back_changes_no_schema(&cloud, &mut wrong);
+    nothing_new_while_held(&cloud, &mut wrong);
     schema_is_told(&cloud, &requests, &mut wrong);
     tag_is_released(&cloud, serving.as_deref(), &mut wrong);
     no_secret(&cloud, &mut wrong);
@@ -130,7 +131,7 @@ fn refused_touched_nothing(cloud: &Cloud, execution: &Execution, wrong: &mut Vec
     }
 }
 
-/// A rollback makes, deploys and closes no deploy request; and what is Released after it waits for a person.
+/// A rollback makes, deploys and closes no deploy request.
 fn going_back_changes_no_schema(cloud: &Cloud, wrong: &mut Vec<String>) {
     for change in &cloud.mutations {
         let Some(execution) = cloud.executions.all.get(&change.execution) else { continue };
@@ -140,16 +141,28 @@ fn going_back_changes_no_schema(cloud: &Cloud, wrong: &mut Vec<String>) {
             wrong.push(format!("{} goes back and did {:?}", execution.label, change.kind));
         }
     }
-    for back in cloud.executions.all.values() {
-        if back.input["cause"] != "rollback" || back.end_state() != "Released" {
+}
+
+/// A hold that a person sets while a release looks at it may come too late for that one, milliseconds.
+const TOO_LATE: u64 = 120_000;
+
+/// What was pushed or found takes no turn while the environment is held.
+fn nothing_new_while_held(cloud: &Cloud, wrong: &mut Vec<String>) {
+    for execution in cloud.executions.all.values() {
+        if !["push", "scheduledLook"].iter().any(|cause| execution.input["cause"] == *cause) {
             continue;
         }
-        // Nobody clears the hold in these stories.
-        for other in cloud.executions.all.values() {
-            let is_kept_back = ["push", "scheduledLook"].iter().any(|cause| other.input["cause"] == *cause);
-            if is_kept_back && other.started_at > back.ended_at() && other.end_state() == "Released" {
-                wrong.push(format!("{} was released while {} held the environment", other.label, back.label));
-            }
+        let mut own = cloud.mutations.iter().filter(|change| change.execution == execution.arn);
+        let Some(turn) = own.clone().find(|change| matches!(change.kind, Kind::Lock(_))) else { continue };
+        let touched = own.any(|change| {
+            matches!(change.kind, Kind::Created(_) | Kind::Deployed { .. } | Kind::Containers { .. })
+        });
+        let hold = cloud.holds.iter().rfind(|hold| hold.at <= turn.at);
+        let held = hold.is_some_and(|hold| {
+            !hold.clears && turn.at - hold.at >= if hold.by_a_person { TOO_LATE } else { 0 }
+        });
+        if touched && held {
+            wrong.push(format!("{} took its turn in a held environment", execution.label));
         }
     }
 }
@@ -264,7 +277,11 @@ fn tag_is_released(cloud: &Cloud, serving: Option<&str>, wrong: &mut Vec<String>
             && (execution.status() == "ABORTED"
                 || !["Released", "Superseded"].contains(&execution.end_state()))
     });
-    if !told {
+    // A person went back and left the tag where it is.
+    let was_left = cloud.executions.all.values().any(|execution| {
+        execution.input["rollback"]["tagPointsAt"] == digest.as_str() && execution.digest() != digest
+    });
+    if !told && !was_left {
         wrong.push(format!("the tag names {digest}, {serving:?} serves, and nobody was told"));
     }
 }

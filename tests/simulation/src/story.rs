@@ -128,7 +128,7 @@ impl Plan {
             let when = dice.number("when", MINUTE, at + 20 * MINUTE);
             let act =
                 ["approve", "close", "cancel", "revert", "skip_revert"][dice.choose("act", &[1, 1, 1, 1, 1])];
-            let event = match dice.choose("person", &[3, 2, 2, 1, 1]) {
+            let event = match dice.choose("person", &[3, 2, 2, 1, 1, 2, 2, 1]) {
                 0 => {
                     events.push((when + dice.number("redriven", SECOND, 10 * MINUTE), Event::Redrive));
                     Event::Stop
@@ -136,7 +136,14 @@ impl Plan {
                 1 => Event::Stop,
                 2 => Event::Act(act),
                 3 => Event::Disable(dice.number("disabled", MINUTE, HOUR)),
-                _ => Event::ByHand,
+                4 => Event::ByHand,
+                5 => {
+                    let cleared = when + dice.number("held", MINUTE, 4 * HOUR);
+                    events.push((cleared, Event::Asks(json!({"hold": null}))));
+                    Event::Asks(json!({"hold": "An incident."}))
+                }
+                6 => Event::Asks(json!({"rollback": "previous"})),
+                _ => Event::Asks(json!({"rollback": "insist"})),
             };
             events.push((when, event));
         }

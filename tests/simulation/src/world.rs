@@ -79,9 +79,19 @@ pub struct Cloud {
     pub stopped: Vec<(u64, String)>,
     /// When a person pushed a digest or asked for a release by hand.
     pub asked: Vec<(u64, String)>,
+    /// When the hold was set or cleared.
+    pub holds: Vec<Held>,
     /// What is wrong, as soon as it happens.
     pub wrong: Vec<String>,
     invocations: u64,
+}
+
+/// The hold was set, or cleared.
+#[derive(Debug, Clone, Copy)]
+pub struct Held {
+    pub at: u64,
+    pub clears: bool,
+    pub by_a_person: bool,
 }
 
 /// What an execution did: it entered a state, or a state had an answer.
@@ -392,6 +402,16 @@ impl World {
                 let forgets = matches!(self.defect, Some(Defect::ForgetsTheLast | Defect::ForgetsWhoStopped));
                 if forgets && matches!(body["Key"]["kind"]["S"].as_str(), Some("last" | "seen")) {
                     return answer(200, &json!({}));
+                }
+                if self.defect == Some(Defect::ForgetsTheHold) && body["Key"]["kind"]["S"] == "hold" {
+                    return answer(200, &json!({}));
+                }
+                if operation == "PutItem" && body["Item"]["kind"]["S"] == "hold" {
+                    let until = body["Item"]["until"]["S"].as_str().map(str::to_owned);
+                    let by_a_person = caller.execution.is_empty();
+                    self.tell(format!("{}: sets the hold until {until:?}", caller.label));
+                    let hold = Held { at: time::now(), clears: until.is_some(), by_a_person };
+                    self.cloud().holds.push(hold);
                 }
                 let mut response = self.cloud().table.call(operation, &body);
                 if self.defect == Some(Defect::EverybodyHoldsTheLock) && body["Key"]["kind"]["S"] == "lock" {

@@ -85,6 +85,39 @@ fn a_release_that_is_called_superseded_and_is_not() {
     finds(&healthy(Change::Nothing), &[], Defect::ReportsSuperseded, "is Superseded and did");
 }
 
+/// One image, then a second, and back to the first; each after the one before.
+fn back() -> Plan {
+    let mut plan = healthy(Change::Nothing);
+    plan.events.push((
+        1_800_000,
+        Event::Push { change: Change::Adds, image: Behaviour::Healthy, arrives: vec![1_000] },
+    ));
+    plan.events.push((3_600_000, Event::Retag { push: 0, arrives: vec![1_000] }));
+    plan
+}
+
+#[test]
+fn a_rollback_that_moves_the_schema() {
+    let mut plan = back();
+    plan.events.push((3_000_000, plan.events[1].1.clone()));
+    plan.events.sort_by_key(|(at, _)| *at);
+    let mut definition = (*definition()).clone();
+    let moves = definition.states.get_mut("HasDatabase?").and_then(|state| state["Choices"].as_array_mut());
+    let removed = moves.map(|choices| choices.remove(0));
+    assert!(removed.is_some_and(|choice| choice["Next"] == "JudgeRollback"));
+    let told = tell(&plan, Decider::Script(BTreeMap::new()), None, &std::sync::Arc::new(definition));
+    let found = told.wrong.iter().any(|wrong| wrong.contains("goes back and did Created"));
+    assert!(found, "{:#?}\n{}", told.wrong, told.story());
+}
+
+#[test]
+fn a_push_that_is_released_after_a_rollback() {
+    let mut plan = back();
+    let push = Event::Push { change: Change::Nothing, image: Behaviour::Healthy, arrives: vec![1_000] };
+    plan.events.push((5_400_000, push));
+    finds(&plan, &[], Defect::ForgetsTheHold, "took its turn in a held environment");
+}
+
 #[test]
 fn an_execution_whose_history_is_full() {
     let mut plan = healthy(Change::Adds);
