@@ -102,8 +102,27 @@ def every_outcome_is_told_once(place: Environment) -> Iterator[str]:
         stopped_late = execution.status == "ABORTED" and execution.end_state == "FinishRelease"
         disturbed = execution.name in place.finish_disturbed or stopped_late
         again = disturbed or execution.name in place.redriven
+        if execution.end_state == "Held" and told == 0 and _was_told_held(place, execution):
+            continue
         if told < 1 or (told > 1 and not again):
             yield f"{execution.name} ended as {execution.end_state} and was told {told} times"
+
+
+def _was_told_held(place: Environment, execution: Execution) -> bool:
+    """Whether another release of the same image was told as held: it is told once for each image."""
+    shorts = {push.digest.removeprefix("sha256:")[:12] for push in place.pushes}
+    short = next((short for short in shorts if short in execution.name), None)
+    others = [other for other in place.executions if other.end_state == "Held" and short and short in other.name]
+    return any(place.notified.get(other.name, 0) > 0 for other in others)
+
+
+def going_back_changes_no_schema(place: Environment) -> Iterator[str]:
+    """A rollback starts containers and touches no deploy request."""
+    schema = {"CreateDeployRequest", "DeployDeployRequest", "CloseDeployRequest", "RevertDeployRequest", "SkipRevert"}
+    for execution in place.executions:
+        entered = {state for state, _ in execution.states}
+        if "JudgeRollback" in entered and (did := sorted(entered & schema)):
+            yield f"{execution.name} goes back and entered {', '.join(did)}"
 
 
 def no_push_is_lost(place: Environment) -> Iterator[str]:
@@ -127,9 +146,16 @@ def the_newest_image_that_can_run_serves(place: Environment) -> Iterator[str]:
     healthy = {push.commit for push in place.pushes if push.healthy}
     last = place.pushes[-1]
     tried = [deployment.commit for deployment in place.deployments if deployment.commit in healthy]
-    expected = last.commit if last.healthy else (tried[-1] if tried else None)
+    expected = last.commit if last.healthy and not _was_refused(place, last) else (tried[-1] if tried else None)
     if place.serving != expected:
         yield f"{place.serving} serves, not {expected}"
+
+
+def _was_refused(place: Environment, push: Push) -> bool:
+    """Whether the tag went back to an image that the schema of now breaks."""
+    short = push.digest.removeprefix("sha256:")[:12]
+    ends = [e.end_state for e in place.executions if short in e.name and e.started >= push.at]
+    return "RollbackRefused" in ends and "Released" not in ends
 
 
 def an_older_image_never_replaces_a_newer_one(place: Environment) -> Iterator[str]:
@@ -180,6 +206,7 @@ INVARIANTS: tuple[Callable[[Environment], Iterator[str]], ...] = (
     the_lock_is_free,
     every_outcome_is_recorded_once,
     every_outcome_is_told_once,
+    going_back_changes_no_schema,
     no_push_is_lost,
     the_newest_image_that_can_run_serves,
     an_older_image_never_replaces_a_newer_one,

@@ -1,7 +1,7 @@
 """What people and the schedule do while a run goes on, and until it has settled.
 
 During the run: where a release asks for an approval, a person gives it; a gated request is applied; a failed one is
-cleared from the queue.
+cleared from the queue; the hold that a rollback sets is cleared.
 
 After the last step no new fault comes. What settles an environment is then no more than: the scheduled look, and a
 person who does what the last release's message says: release again, at most three times, or close a request that could
@@ -35,17 +35,29 @@ class Attendant:
         self._thread = threading.Thread(target=self._attend)
 
     def __enter__(self) -> None:
-        if self._site.planetscale:
-            self._thread.start()
+        self._thread.start()
 
     def __exit__(self, *_: object) -> None:
         self._gone.set()
-        if self._thread.ident:
-            self._thread.join()
+        self._thread.join()
 
     def _attend(self) -> None:
         while not self._gone.wait(0.7):
-            attend(self._site)
+            if self._site.planetscale:
+                attend(self._site)
+            clear_hold(self._site)
+
+
+def clear_hold(site: Site) -> None:
+    """End the hold that a rollback set, so that what was pushed after it is released."""
+    hold = next((record for record in site.environment.records() if record["kind"] == "hold"), None)
+    if hold is None or "until" in hold:
+        return
+    try:
+        went = site.environment.invoke(site.function("start-release"), {"hold": None})
+    except FunctionError as error:
+        went = str(error)
+    site.timeline.add(site.place.name, {"step": "ClearHold", "hold": hold["why"], "went": went})
 
 
 def attend(site: Site) -> None:
@@ -126,6 +138,6 @@ def _says_to_release_again(site: Site) -> bool:
         if execution["status"] == "ABORTED":
             return True
         outcome = site.environment.end_state(execution["executionArn"])
-        if outcome != "Superseded":
+        if outcome not in ("Superseded", "Held"):
             return outcome in AGAIN or "is disabled" in str(site.environment.report(execution["executionArn"]))
     return False

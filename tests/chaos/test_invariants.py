@@ -102,6 +102,10 @@ def record_otherwise(place: Environment) -> None:
     place.recorded[place.executions[0].name] = ["TimedOut"]
 
 
+def go_back_with_a_request(place: Environment) -> None:
+    place.executions[1].states[2:2] = [("JudgeRollback", at(22)), ("CreateDeployRequest", at(23))]
+
+
 BREAKS: list[tuple[str, Callable[[Environment], object]]] = [
     ("every_execution_ended_in_a_named_outcome", set_status),
     ("every_execution_ended_in_a_named_outcome", abort_by_nobody),
@@ -117,6 +121,7 @@ BREAKS: list[tuple[str, Callable[[Environment], object]]] = [
     ("every_outcome_is_recorded_once", record_otherwise),
     ("every_outcome_is_told_once", lambda place: place.notified.clear()),
     ("every_outcome_is_told_once", lambda place: place.notified.update({place.executions[0].name: 2})),
+    ("going_back_changes_no_schema", go_back_with_a_request),
     ("no_push_is_lost", lambda place: place.executions.pop()),
     ("no_push_is_lost", lambda place: place.executions.append(place.executions[0])),
     ("the_newest_image_that_can_run_serves", lambda place: setattr(place, "serving", "commit-a")),
@@ -195,3 +200,23 @@ def test_an_image_that_cannot_run_leaves_the_newest_that_can() -> None:
     place.pushes[1].healthy = False
     place.serving = "commit-a"
     assert list(invariants.the_newest_image_that_can_run_serves(place)) == []
+
+
+def test_a_tag_that_went_back_to_what_the_schema_breaks_leaves_the_newest_that_can_run() -> None:
+    place = good()
+    place.serving = "commit-a"
+    assert list(invariants.the_newest_image_that_can_run_serves(place))
+    refused = replace(execution(place.executions[1].name, 20, "RollbackRefused"), status="FAILED")
+    place.executions[1] = refused
+    place.deployments.pop()
+    assert list(invariants.the_newest_image_that_can_run_serves(place)) == []
+
+
+def test_an_image_that_is_held_again_is_told_once() -> None:
+    place = good()
+    held, again = execution("e1-bbbbbbbbbbbb-3", 40, "Held"), execution("e1-bbbbbbbbbbbb-4", 60, "Held")
+    place.executions += [held, again]
+    place.notified[held.name] = 1
+    assert list(invariants.every_outcome_is_told_once(place)) == []
+    del place.notified[held.name]
+    assert len(list(invariants.every_outcome_is_told_once(place))) == 2
