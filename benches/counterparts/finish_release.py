@@ -26,7 +26,15 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
         free(event, told)
     if not notified:
         subject = f"{told['application']} {told['environment']}: {told['outcome']}"
-        sns.publish(TopicArn=os.environ["TOPIC_ARN"], Subject=subject, Message=message(told))
+        text = message(told)
+        chat = {
+            "version": "1.0",
+            "source": "custom",
+            "content": {"textType": "client-markdown", "title": subject, "description": text},
+            "metadata": {"threadId": told["execution"]},
+        }
+        both = json.dumps({"default": text, "https": json.dumps(chat)})
+        sns.publish(TopicArn=os.environ["TOPIC_ARN"], Subject=subject, MessageStructure="json", Message=both)
         write(key, told, True)
     return told
 

@@ -1,5 +1,6 @@
 //! The report of a release: what happened, and what to do next.
 
+pub mod chat;
 mod served;
 
 use chrono::{DateTime, Utc};

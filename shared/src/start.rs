@@ -67,10 +67,10 @@ pub fn request(payload: Value, repository: &str, moving_tag: &ImageTag) -> Resul
             let action: ImageAction = serde_json::from_value(event.detail).map_err(malformed)?;
             pushed(&action, time, repository, moving_tag)
         }
-        (source, detail_type) => Err(Error::Misconfigured(format!(
-            "The event {detail_type:?} from {source:?} starts no release. \
-             Send an ECR Image Action event, a scheduled event, or {{}} to release by hand."
-        ))),
+        (source, detail_type) => {
+            let event = format!("The event {detail_type:?} from {source:?} starts no release.");
+            Err(Error::Misconfigured(format!("{} {}", text::shorten(&event, 500), what_it_takes())))
+        }
     }
 }
 
@@ -101,9 +101,27 @@ fn pushed(
 }
 
 fn malformed(error: impl std::fmt::Display) -> Error {
+    let error = text::shorten(&error.to_string(), 500);
     Error::Misconfigured(format!(
-        "The payload is not an event that starts a release: {error}. Send {{}} to release by hand."
+        "The payload is not an event that starts a release: {error}. {}",
+        what_it_takes()
     ))
+}
+
+/// What a person can ask for: the payload, and what it does.
+const REQUESTS: [(&str, &str); 6] = [
+    ("{}", "to release by hand what the moving tag points at"),
+    (r#"{"rollback":"previous"}"#, "to go back to the image that was released before"),
+    (r#"{"rollback":"insist"}"#, "to go back whatever is in the way"),
+    (r#"{"hold":"The sale."}"#, "to hold the environment for this reason"),
+    (r#"{"hold":"The sale.","until":"2026-11-30T08:00:00Z"}"#, "to hold it until then"),
+    (r#"{"hold":null}"#, "to hold it no more"),
+];
+
+/// Every request that `start-release` takes, with an example of each that a person makes.
+fn what_it_takes() -> String {
+    let asked: Vec<_> = REQUESTS.iter().map(|(payload, what)| format!("{payload} {what}")).collect();
+    format!("Send {}. EventBridge sends an ECR Image Action event or a scheduled event.", asked.join(", or "))
 }
 
 /// The longest execution name that Step Functions takes, in characters.
@@ -298,6 +316,30 @@ mod tests {
             assert_eq!(error.name(), "Misconfigured", "{payload}");
             assert!(error.to_string().contains("to release by hand"), "{error}");
         }
+    }
+
+    #[test]
+    fn what_a_person_can_ask_for_is_told_with_examples_that_are_understood() {
+        let told = request(json!({"help": true}), "bookings-api", &tag("prod")).unwrap_err().to_string();
+        let mut people = Vec::new();
+        for (payload, what) in REQUESTS {
+            assert!(told.contains(&format!("{payload} {what}")), "{told}");
+            let asked =
+                request(serde_json::from_str(payload).unwrap(), "bookings-api", &tag("prod")).unwrap();
+            // A request that a person makes has its example; a new kind of request has to be decided here.
+            people.push(match asked {
+                Request::ByHand => "release",
+                Request::Rollback(rollback::Asked::Previous) => "previous",
+                Request::Rollback(rollback::Asked::Insist) => "insist",
+                Request::Hold(hold::Asked::Set(_, None)) => "hold",
+                Request::Hold(hold::Asked::Set(_, Some(_))) => "hold until",
+                Request::Hold(hold::Asked::Clear) => "clear",
+                Request::Release(..) | Request::Look(_) | Request::Ignore(_) => panic!("{payload}"),
+            });
+        }
+        assert_eq!(people, ["release", "previous", "insist", "hold", "hold until", "clear"]);
+        let long = request(json!({"help": "x".repeat(100_000)}), "r", &tag("prod")).unwrap_err();
+        assert!(long.to_string().len() < 2_000);
     }
 
     #[test]

@@ -6,7 +6,8 @@ use shared::lock::{Stand, stale, stand};
 use shared::origin::{Origin, pushed};
 use shared::records::Records;
 use shared::release::{Cause, Release};
-use shared::report::{Ending, Report, message, report, subject};
+use shared::report::chat::by_protocol;
+use shared::report::{Ending, Report, report, subject};
 use shared::rollback::ReleasedBefore;
 use shared::{Error, Outcome, aws, config};
 
@@ -130,8 +131,14 @@ impl Context {
     }
 
     async fn publish(&self, report: &Report) -> Result<(), Error> {
-        let publish =
-            self.sns.publish().topic_arn(&self.topic_arn).subject(subject(report)).message(message(report));
+        let message = by_protocol(report).map_err(|error| Error::Unexpected(format!("{error}.")))?;
+        let publish = self
+            .sns
+            .publish()
+            .topic_arn(&self.topic_arn)
+            .subject(subject(report))
+            .message_structure("json")
+            .message(message);
         publish
             .send()
             .await

@@ -500,8 +500,16 @@ impl World {
         let field =
             |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
         if self.defect != Some(Defect::TellsNobody) {
-            let text =
-                format!("{}\n{}", field("Subject").unwrap_or_default(), field("Message").unwrap_or_default());
+            let message = field("Message").unwrap_or_default();
+            // A mail gets the default text (SNS API reference, `Publish`).
+            let message = match field("MessageStructure").as_deref() {
+                Some("json") => {
+                    let texts: Value = serde_json::from_str(&message).expect("JSON");
+                    texts["default"].as_str().expect("a default").to_owned()
+                }
+                _ => message,
+            };
+            let text = format!("{}\n{message}", field("Subject").unwrap_or_default());
             self.cloud().messages.push(Message { at: time::now(), text });
         }
         xml(
