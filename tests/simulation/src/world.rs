@@ -500,15 +500,7 @@ impl World {
         let field =
             |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
         if self.defect != Some(Defect::TellsNobody) {
-            let message = field("Message").unwrap_or_default();
-            // A mail gets the default text (SNS API reference, `Publish`).
-            let message = match field("MessageStructure").as_deref() {
-                Some("json") => {
-                    let texts: Value = serde_json::from_str(&message).expect("JSON");
-                    texts["default"].as_str().expect("a default").to_owned()
-                }
-                _ => message,
-            };
+            let message = mailed(field("MessageStructure").as_deref(), field("Message").unwrap_or_default());
             let text = format!("{}\n{message}", field("Subject").unwrap_or_default());
             self.cloud().messages.push(Message { at: time::now(), text });
         }
@@ -865,7 +857,8 @@ impl Surroundings for Run {
             }
             "arn:aws:states:::sns:publish" => {
                 let text = |name: &str| arguments[name].as_str().unwrap_or_default().to_owned();
-                let text = format!("{}\n{}", text("Subject"), text("Message"));
+                let message = mailed(arguments["MessageStructure"].as_str(), text("Message"));
+                let text = format!("{}\n{message}", text("Subject"));
                 self.world.cloud().messages.push(Message { at: time::now(), text });
                 Ok(json!({"MessageId": "m"}))
             }
@@ -880,6 +873,15 @@ impl Surroundings for Run {
         let label = self.world.cloud().executions.all[&self.arn].label.clone();
         self.world.number(&format!("{label} {state} jitter"), 0, milliseconds)
     }
+}
+
+/// What a mail is sent of a message (SNS API reference, `Publish`): with the structure `json`, the default text.
+fn mailed(structure: Option<&str>, message: String) -> String {
+    if structure != Some("json") {
+        return message;
+    }
+    let texts: Value = serde_json::from_str(&message).expect("JSON");
+    texts["default"].as_str().expect("a default").to_owned()
 }
 
 /// The folder of the function that `${AcquireLockFunctionArn}` or the like names.
