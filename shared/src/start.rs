@@ -67,10 +67,12 @@ pub fn request(payload: Value, repository: &str, moving_tag: &ImageTag) -> Resul
             let action: ImageAction = serde_json::from_value(event.detail).map_err(malformed)?;
             pushed(&action, time, repository, moving_tag)
         }
-        (source, detail_type) => {
-            let event = format!("The event {detail_type:?} from {source:?} starts no release.");
-            Err(Error::Misconfigured(format!("{} {}", text::shorten(&event, 500), what_it_takes())))
-        }
+        (source, detail_type) => Err(Error::Misconfigured(format!(
+            "The event {:?} from {:?} starts no release. {}",
+            text::shorten(detail_type, 200),
+            text::shorten(source, 200),
+            what_it_takes()
+        ))),
     }
 }
 

@@ -876,11 +876,20 @@ impl Surroundings for Run {
 }
 
 /// What a mail is sent of a message (SNS API reference, `Publish`): with the structure `json`, the default text.
+///
+/// # Panics
+/// When the text for a chat has not its form.
 fn mailed(structure: Option<&str>, message: String) -> String {
     if structure != Some("json") {
         return message;
     }
     let texts: Value = serde_json::from_str(&message).expect("JSON");
+    // What Amazon Q shows in a chat (its administrator guide, "Custom notifications", "Event schema").
+    let chat: Value = serde_json::from_str(texts["https"].as_str().expect("a text for https")).expect("JSON");
+    assert_eq!((&chat["version"], &chat["source"]), (&json!("1.0"), &json!("custom")), "{chat}");
+    for text in [&chat["content"]["title"], &chat["content"]["description"], &chat["metadata"]["threadId"]] {
+        assert!(text.as_str().is_some_and(|text| !text.is_empty()), "{chat}");
+    }
     texts["default"].as_str().expect("a default").to_owned()
 }
 
