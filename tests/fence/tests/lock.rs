@@ -331,6 +331,9 @@ async fn a_lock_is_taken_over_when_its_holder_ended_and_not_when_it_is_unknown()
                 services.body("PutItem")["Item"]["usableFrom"],
                 json!({"S": "2026-11-23T03:51:10.000Z"})
             );
+            let put = services.body("PutItem");
+            assert_eq!(put["ConditionExpression"], "holder = :found AND redrives = :redrives", "{why}");
+            assert_eq!(put["ExpressionAttributeValues"][":found"], json!({"S": arn("other")}), "{why}");
         } else {
             assert_eq!(told.unwrap()["turn"], "Wait", "{why}");
             assert!(!services.seen().contains(&"PutItem".to_owned()), "{why}");
@@ -342,14 +345,45 @@ async fn a_lock_is_taken_over_when_its_holder_ended_and_not_when_it_is_unknown()
 async fn a_free_lock_is_usable_at_once() {
     let services = newest(Services::default().lock(None)).answer("PutItem", 200, json!({}));
     assert_eq!(acquire(&services, 0).await.unwrap()["turn"], "Ours");
-    assert_eq!(services.body("PutItem")["Item"]["usableFrom"], json!({"S": NOW}));
+    let put = services.body("PutItem");
+    assert_eq!(put["Item"]["usableFrom"], json!({"S": NOW}));
+    assert_eq!(put["ConditionExpression"], "attribute_not_exists(holder)", "another one may be as fast");
+}
+
+#[tokio::test]
+async fn a_redriven_release_that_held_the_lock_waits_for_its_own_last_call() {
+    let services =
+        newest(Services::default().lock(Some(lock("mine", 0, EARLIER)))).answer("PutItem", 200, json!({}));
+    // It takes the lock before it asks anything else.
+    services.answers.lock().unwrap().drain(1..4);
+    assert_eq!(acquire(&services, 1).await.unwrap_err().name(), "LockNotUsableYet");
+    assert_eq!(services.body("PutItem")["Item"]["usableFrom"], json!({"S": "2026-11-23T03:51:10.000Z"}));
+}
+
+#[tokio::test]
+async fn whoever_waited_for_a_dead_call_looks_once_more_whether_the_environment_still_is_its_own() {
+    let newer =
+        json!({"imageDetails": [{"imageDigest": DIGEST.replace("aaaa", "bbbb"), "imageTags": ["prod"]}]});
+    let services = Services::default()
+        .lock(Some(lock("mine", 0, EARLIER)))
+        .answer("DescribeImages", 200, newer)
+        .answer("GetItem", 200, json!({}));
+    assert_eq!(acquire(&services, 0).await.unwrap()["turn"], "Superseded");
+}
+
+async fn finish_as(services: &Services, outcome: &str) -> Result<Value, Error> {
+    finish_with(services, 0, outcome).await
 }
 
 async fn finish(services: &Services, redrives: u64) -> Result<Value, Error> {
+    finish_with(services, redrives, "ReleaseError").await
+}
+
+async fn finish_with(services: &Services, redrives: u64, outcome: &str) -> Result<Value, Error> {
     use finish_release::handler::{Context, handle};
     let sns = aws_sdk_sns::Client::new(&services.aws());
     let context = Context::new(sns, services.records(), "topic".into(), clock());
-    answer(handle(&context, parse(input(redrives, json!({"outcome": "ReleaseError"})))).await)
+    answer(handle(&context, parse(input(redrives, json!({"outcome": outcome})))).await)
 }
 
 #[tokio::test]
@@ -379,6 +413,8 @@ async fn the_last_release_is_written_only_together_with_freeing_the_lock() {
             let items = services.body("TransactWriteItems")["TransactItems"].clone();
             let condition = "holder = :me AND redrives <= :mine AND usableFrom <= :now";
             assert_eq!(items[0]["Delete"]["ConditionExpression"], condition);
+            let values = json!({":me": {"S": arn("mine")}, ":mine": {"N": "0"}, ":now": {"S": NOW}});
+            assert_eq!(items[0]["Delete"]["ExpressionAttributeValues"], values);
             assert_eq!(items[1]["Put"]["Item"]["kind"], json!({"S": "last"}));
         }
     }
@@ -419,5 +455,37 @@ async fn throttling_and_a_request_that_was_not_read_in_time_are_tried_again() {
             (0..3).fold(Services::default(), |services, _| services.answer("GetItem", 400, body.clone()));
         let error = call("skip-revert", &services, 0).await.unwrap_err();
         assert_eq!(error.name(), "Retryable", "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_release_that_steps_aside_while_it_holds_the_lock_is_not_the_last_one() {
+    let services = Services::default()
+        .lock(Some(lock("mine", 0, EARLIER)))
+        .answer("GetItem", 200, json!({"Item": {"notified": {"BOOL": true}}}))
+        .answer("PutItem", 200, json!({}))
+        .answer("TransactWriteItems", 200, json!({}))
+        .answer("DeleteItem", 200, json!({}));
+    finish_as(&services, "Superseded").await.unwrap();
+    let items = services.body("TransactWriteItems")["TransactItems"].clone();
+    assert_eq!(items.as_array().unwrap().len(), 1, "only the lock: {items}");
+    // What was seen is forgotten only if it is this image.
+    let forget = services.body("DeleteItem");
+    assert_eq!(forget["ConditionExpression"], "digest = :digest");
+    assert_eq!(forget["ExpressionAttributeValues"], json!({":digest": {"S": DIGEST}}));
+}
+
+#[tokio::test]
+async fn what_is_seen_late_does_not_hide_what_was_seen_since_but_an_install_counts_whatever_was() {
+    use shared::start::{Seen, Sight};
+    let refusal = json!({"__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException"});
+    for (sight, condition) in [
+        (Sight::Started, json!("attribute_not_exists(seenAt) OR seenAt <= :at")),
+        (Sight::Installed, Value::Null),
+    ] {
+        let services = Services::default().answer("PutItem", 400, refusal.clone());
+        let seen = Seen { digest: DIGEST.parse().unwrap(), at: NOW.parse().unwrap() };
+        services.records().see(&seen, sight).await.unwrap();
+        assert_eq!(services.body("PutItem")["ConditionExpression"], condition);
     }
 }
