@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import socket
 import time
 from datetime import datetime, timedelta, timezone
 
@@ -84,4 +85,28 @@ def test_a_release_that_may_not_look_at_builds_is_released_all_the_same(stage: S
     assert ended.outcome == "Released", ended.report["whatHappened"]
     assert "origin" not in ended.report
     assert any(action in line for line in stage.qa.logs())
+    assert "origin" in release_of_a_build(stage, builds).report
+
+
+def test_a_codebuild_that_never_answers_holds_no_release_up(stage: Stage, builds: CodeBuild) -> None:
+    """The connection is taken and nothing comes back. A function that waited for it would be stopped by its own time-out."""
+    function = {"FunctionName": "bookings-api-qa-finish-release"}
+    client = stage.aws.client("lambda")
+    before = client.get_function_configuration(**function)["Timeout"]
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(0)
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with stage.settings(stage.qa, "finish-release", AWS_ENDPOINT_URL_CODEBUILD=endpoint):
+            client.update_function_configuration(**function, Timeout=10)
+            try:
+                ended = release_of_a_build(stage, builds)
+            finally:
+                client.update_function_configuration(**function, Timeout=before)
+        asked, _ = silent.accept()
+        asked.close()
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+    assert ended.outcome == "Released", ended.report["whatHappened"]
+    assert "origin" not in ended.report
+    assert any("could not be looked up" in line and "codebuild:ListBuildsForProject" in line for line in stage.qa.logs())
     assert "origin" in release_of_a_build(stage, builds).report
