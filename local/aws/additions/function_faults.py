@@ -24,6 +24,7 @@ from ministack.core import lambda_runtime
 from ministack.services import stepfunctions
 
 from additions import control
+from additions.faults import take
 from additions.wrapping import wrap
 
 _faults: list[dict[str, Any]] = []
@@ -69,16 +70,9 @@ def _call_lambda(call: Any, function_ref: str, event: Any) -> Any:
 
 def _take(name: str) -> dict[str, Any] | None:
     with _lock:
-        fault = next((fault for fault in _faults if fault["function"] == name), None)
-        if fault is None:
-            return None
-        if fault["skip"]:
-            fault["skip"] -= 1
-            return None
-        fault["count"] -= 1
-        if not fault["count"]:
-            _faults.remove(fault)
-        _played[f"{fault['error']}{' after the work' if fault['worked'] else ''}"] += 1
+        fault = take(_faults, lambda fault: fault["function"] == name)
+        if fault is not None:
+            _played[f"{fault['error']}{' after the work' if fault['worked'] else ''}"] += 1
         return fault
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from ministack import app
 
 from additions import control
+from additions.faults import take
 
 _ROOT = "Credential=test/"
 
@@ -54,16 +55,7 @@ def _take(scope: dict) -> dict[str, Any] | None:
     if not operation or _ROOT in headers.get("authorization", ""):
         return None
     with _lock:
-        fault = next((fault for fault in _faults if fault["operation"] == operation), None)
-        if fault is None:
-            return None
-        if fault["skip"]:
-            fault["skip"] -= 1
-            return None
-        fault["count"] -= 1
-        if not fault["count"]:
-            _faults.remove(fault)
-        return fault
+        return take(_faults, lambda fault: fault["operation"] == operation)
 
 
 async def _refuse(fault: dict[str, Any], receive: Callable, send: Callable) -> None:
