@@ -165,7 +165,7 @@ pub fn report(ending: &Ending, finished_at: DateTime<Utc>) -> Report {
     let Ending { release, execution, deployment, .. } = ending;
     Report {
         outcome: ending.outcome,
-        what_happened: what_happened(ending),
+        what_happened: what_happened(ending, finished_at),
         what_to_do: what_to_do(ending),
         needs_a_person: needs_a_person(ending),
         application: release.application.clone(),
@@ -185,7 +185,7 @@ pub fn report(ending: &Ending, finished_at: DateTime<Utc>) -> Report {
         looks: ending.looks.clone(),
         restored: ending.restored.clone(),
         rollback: ending.rollback.clone(),
-        going_back: going_back(ending),
+        going_back: going_back(ending, finished_at),
         execution: execution.name.clone(),
         execution_url: execution.console_url(),
         started_at: execution.started_at,
@@ -194,14 +194,18 @@ pub fn report(ending: &Ending, finished_at: DateTime<Utc>) -> Report {
 }
 
 /// Whether one can go back from what was released; after a rollback that is what was judged for it.
-fn going_back(ending: &Ending) -> Option<String> {
+fn going_back(ending: &Ending, now: DateTime<Utc>) -> Option<String> {
     if ending.outcome != Outcome::Released || ending.release.cause == Cause::Rollback {
         return None;
     }
     let request = ending.deploy_request.as_ref();
     let statements = request.map_or(&[][..], |request| &request.statements);
-    let until = request.and_then(|request| request.revertible_until);
-    Some(rollback::outlook(ending.schema, statements, until))
+    Some(rollback::outlook(ending.schema, statements, revertible_until(ending, now)))
+}
+
+/// Until when the schema change can be reverted; none once that has passed.
+fn revertible_until(ending: &Ending, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    ending.deploy_request.as_ref()?.revertible_until.filter(|until| *until > now)
 }
 
 /// The notification's subject: at most 100 characters of ASCII, as SNS requires.
@@ -326,7 +330,7 @@ fn needs_a_person(ending: &Ending) -> bool {
         || is_left_open(ending)
 }
 
-fn what_happened(ending: &Ending) -> String {
+fn what_happened(ending: &Ending, now: DateTime<Utc>) -> String {
     let because = text::shorten(&ending.because, 8_000);
     let error = ending.error.as_ref().map(CaughtError::sentence).unwrap_or_default();
     // Where the containers went first, they serve already when the schema is refused.
@@ -383,7 +387,7 @@ fn what_happened(ending: &Ending) -> String {
     };
     let served = served::what_happened(ending);
     let start = served.as_deref().unwrap_or(&start);
-    let looked = served::what_was_seen(ending);
+    let looked = served::what_was_seen(ending, now);
     let parts = [start, because.trim(), error.trim(), schema, &looked];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Ending, SchemaChange};
+use chrono::{DateTime, Utc};
+
+use super::{Ending, SchemaChange, revertible_until};
 use crate::outcome::Outcome;
 use crate::verification::Moment;
 
@@ -79,7 +81,7 @@ pub(super) fn what_to_do(ending: &Ending) -> Option<String> {
 
 /// What the looks found that is worth telling: how a release served, what was not held against it, and until when its
 /// schema change can go back.
-pub(super) fn what_was_seen(ending: &Ending) -> String {
+pub(super) fn what_was_seen(ending: &Ending, now: DateTime<Utc>) -> String {
     let failing: BTreeSet<_> =
         ending.baseline.as_ref().map(|baseline| baseline.failing.clone()).unwrap_or_default();
     let mut told = Vec::new();
@@ -92,8 +94,7 @@ pub(super) fn what_was_seen(ending: &Ending) -> String {
     }
     // What was read of the window before PlanetScale refused the revert is not true any more.
     let was_refused = ending.error.as_ref().is_some_and(|error| error.error == "RevertRefused");
-    let until = ending.deploy_request.as_ref().and_then(|request| request.revertible_until);
-    if let (SchemaChange::Revertible, Some(until)) = (ending.schema, until)
+    if let (SchemaChange::Revertible, Some(until)) = (ending.schema, revertible_until(ending, now))
         && ending.outcome != Outcome::Released
         && !was_refused
     {
@@ -104,8 +105,6 @@ pub(super) fn what_was_seen(ending: &Ending) -> String {
 
 #[cfg(test)]
 mod tests {
-    use chrono::DateTime;
-
     use super::super::tests::ending;
     use super::super::{CaughtError, message, report};
     use super::*;
@@ -218,6 +217,14 @@ mod tests {
         let told = report(&ending, DateTime::UNIX_EPOCH).what_happened;
         assert!(told.contains("What failed before the release already: /slow."), "{told}");
         assert!(told.ends_with("can be reverted until 1970-01-01 00:30 UTC."), "{told}");
+        for (now, is_open) in [(0, true), (1_799, true), (1_800, false), (86_400, false)] {
+            for outcome in [Outcome::ContainersFailed, Outcome::Released] {
+                let report =
+                    report(&Ending { outcome, ..ending.clone() }, DateTime::from_timestamp(now, 0).unwrap());
+                let told = format!("{} {}", report.what_happened, report.going_back.unwrap_or_default());
+                assert_eq!(told.contains("can be reverted until"), is_open, "{outcome} at {now}: {told}");
+            }
+        }
         let refused = CaughtError {
             error: "RevertRefused".into(),
             cause: "Its revert window is not open.".into(),
