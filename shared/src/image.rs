@@ -220,6 +220,8 @@ mod tests {
             // `staging` moves and was left out of the list.
             (vec!["prod", "staging", "latest"], None),
             (vec!["prod", "20261123-3f2a9c1", "abc", "3F2A9C1D"], None),
+            // The tag of a source tree names no commit.
+            (vec!["prod", "tree-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"], None),
             (vec!["prod", "qa"], None),
             (vec![], None),
         ] {

@@ -223,8 +223,10 @@ pub fn message(report: &Report) -> String {
         String::new(),
     ];
     lines.extend(report.going_back.clone());
+    // An image that two commits share has the tags of both; its build names the one that was pushed.
+    let pushed = report.origin.as_ref().and_then(|origin| origin.commit.as_deref());
     lines.extend([
-        format!("Commit: {}", report.commit.as_deref().unwrap_or("unknown")),
+        format!("Commit: {}", pushed.or(report.commit.as_deref()).unwrap_or("unknown")),
         format!("Image: {}", report.digest),
     ]);
     lines.extend(report.origin.iter().flat_map(Origin::lines));
@@ -534,6 +536,9 @@ mod tests {
             assert!(told.lines().any(|told| told == line), "{told}");
             assert!(!before.contains(line));
         }
+        let merged = "f".repeat(40);
+        report.origin.as_mut().unwrap().commit = Some(merged.clone());
+        assert!(message(&report).contains(&format!("Commit: {merged}\n")), "the commit that was pushed");
     }
 
     #[test]
