@@ -32,8 +32,8 @@ def aws_json(target: str, request: Body, url: str) -> Body:
     operation = target.rsplit(".", 1)[1]
     answers: dict[str, Any] = {
         "GetItem": lambda: _item(request["Key"]["kind"]["S"]),
-        "PutItem": lambda: {},
-        "TransactWriteItems": lambda: {},
+        "PutItem": dict,
+        "TransactWriteItems": dict,
         "DescribeImages": lambda: {"imageDetails": [_IMAGE]},
         "BatchGetImage": lambda: {"images": [_MANIFEST], "failures": []},
         "GetDownloadUrlForLayer": lambda: {"downloadUrl": f"{url}/layer", "layerDigest": _CONFIGURATION},

@@ -42,7 +42,7 @@ def measure(show: Show, options: argparse.Namespace) -> dict[str, Any]:
         _copy(project)
         # So that the first build is of the compiler's time alone.
         subprocess.run(["cargo", "fetch", "--quiet", "--locked"], cwd=project, check=True)
-        results = {"processors": len(os.sched_getaffinity(0))}
+        results: dict[str, float] = {"processors": len(os.sched_getaffinity(0))}
         results["clean_seconds"] = _build(folder, "clean", show)
         results["unchanged_seconds"] = _build(folder, "unchanged", show)
         _change(project / FUNCTION)

@@ -38,7 +38,7 @@ _COUNTED = 3
 
 _TOOLS = REPOSITORY / ".local" / "tools" / "bin"
 _COUNTERPARTS = Path(__file__).with_name("counterparts")
-_LANGUAGES = {"Python": (_TOOLS / "python", ".py"), "bash": ("bash", ".sh")}
+_LANGUAGES: dict[str, tuple[str | Path, str]] = {"Python": (_TOOLS / "python", ".py"), "bash": ("bash", ".sh")}
 # Function, language, command.
 COUNTERPARTS: list[tuple[str, str, list[str | Path]]] = [
     (name, language, [program, path])

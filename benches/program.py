@@ -11,10 +11,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from queue import Empty, Queue
 from types import TracebackType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from benches.failed import Failed
 from benches.runtime_api import FUNCTION_ARN, Answer, RuntimeApi
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 # For one invocation: valgrind on a busy machine takes minutes.
 _PATIENCE_SECONDS = 900
@@ -30,7 +33,7 @@ class Program:
     ) -> None:
         self._api = api
         self._name = Path(command[-1]).name
-        self._output = tempfile.TemporaryFile()
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - leaving the program closes it
         variables = {
             "PATH": os.environ["PATH"],
             "AWS_LAMBDA_RUNTIME_API": address,
@@ -48,7 +51,7 @@ class Program:
             stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
 
-    def __enter__(self) -> Program:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

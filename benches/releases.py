@@ -10,10 +10,11 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, Iterator
+from functools import partial
+from typing import Any
 
 from cloud import Environment, PlanetScale, install
 from cloud.bookings import DATABASE, HOTELS, ORGANIZATION, TOKEN
@@ -90,7 +91,7 @@ def measure(show: Show, options: argparse.Namespace) -> dict[str, Any]:
     """The cost of each kind of release, and the lag of each wait."""
     with BusyAws(wait_scale=0) as aws:
         stage = _Stage(aws, show)
-        costs = [cost for kind in KINDS for cost in stage.tried(kind.title, lambda: [stage.cost(kind)])]
+        costs = [cost for kind in KINDS for cost in stage.tried(kind.title, partial(stage.costs, kind))]
         reactions = stage.reactions(list(zip(SCHEMA_SECONDS, CONTAINERS_SECONDS)))
         failures = stage.failures
     return {
@@ -212,6 +213,9 @@ class _Stage:
             self._show(self.failures[-1])
             return []
 
+    def costs(self, kind: Kind) -> list[dict[str, Any]]:
+        return [self.cost(kind)]
+
     def cost(self, kind: Kind) -> dict[str, Any]:
         """One release of this kind, each of whose functions starts anew, as it would after a pause."""
         environment = self._environments[kind.environment]
@@ -250,7 +254,7 @@ class _Stage:
         with self._longer_containers_deadline():
             for schema, containers in waits:
                 title = f"a migration of {_time(schema)}, containers of {_time(containers)}"
-                found += self.tried(title, lambda: self._lags(schema, containers))
+                found += self.tried(title, partial(self._lags, schema, containers))
         return found
 
     def _lags(self, schema: float, containers: float) -> list[dict[str, Any]]:

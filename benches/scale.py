@@ -159,8 +159,8 @@ class _Site:
         began = time.time()
         self._start(pushes)
         unfinished = self._wait(pushes, began)
-        for push in unfinished:
-            self._stop(push)
+        for late in unfinished:
+            self._stop(late)
         ended = [found for found in self._each(lambda push: self._ended(push, began), pushes, "read") if found]
         requests = patiently(lambda: self.aws.planetscale.get("/_control/requests"))[before:]
         result |= _figures(number, ended, requests)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cloud.local_aws import REPOSITORY
 
 from benches import model, releases, scale, world
 
@@ -48,7 +49,7 @@ def test_every_state_that_calls_a_function_is_priced_by_it() -> None:
     functions = world.functions_of_states()
     assert functions["TakeBaseline"] == functions["VerifyOldContainers"] == "verify-service"
     assert functions["FollowRevert"] == "get-deploy-request" and "AskForApproval" not in functions
-    assert all((world.REPOSITORY / "functions" / function).is_dir() for function in functions.values())
+    assert all((REPOSITORY / "functions" / function).is_dir() for function in functions.values())
 
 
 def test_transitions_are_states_and_retries() -> None:

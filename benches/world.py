@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import yaml
 from cloud import Environment, ThreadedAws, emulator, push_event, push_image
@@ -29,7 +29,7 @@ _TRIES = 5
 class BusyAws(ThreadedAws):
     """A local AWS that many threads call, on a machine that may be busy."""
 
-    client_settings = {
+    client_settings: ClassVar[Mapping[str, Any]] = {
         "retries": {"total_max_attempts": _TRIES},
         "connect_timeout": _PATIENCE_SECONDS,
         "read_timeout": _PATIENCE_SECONDS,

@@ -7,13 +7,11 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from packaging.requirements import Requirement
-
 from progress import CommandFailed, run, say
 
 HERE = Path(__file__).resolve().parent
@@ -49,8 +47,8 @@ def for_python(pins: list[Requirement], python: str) -> list[str]:
     """The pins that count for this Python, without their conditions: pip would judge those by its own Python."""
     # Wheels for Linux on x86-64 are asked for.
     environment = {
-        **{"python_version": python.rpartition(".")[0], "python_full_version": python},
-        **{"sys_platform": "linux", "platform_machine": "x86_64", "implementation_name": "cpython"},
+        "python_version": python.rpartition(".")[0], "python_full_version": python,
+        "sys_platform": "linux", "platform_machine": "x86_64", "implementation_name": "cpython",
     }
     return [f"{pin.name}{pin.specifier}" for pin in pins if pin.marker is None or pin.marker.evaluate(environment)]
 

@@ -11,6 +11,15 @@ from cloud.local_aws import LocalAws, ThreadedAws, emulator
 from cloud.planetscale import PlanetScale
 
 __all__ = [
-    *("Environment", "Lightsail", "LocalAws", "PlanetScale", "ThreadedAws"),
-    *("build", "emulator", "install", "push_event", "push_image", "push_index"),
+    "Environment",
+    "Lightsail",
+    "LocalAws",
+    "PlanetScale",
+    "ThreadedAws",
+    "build",
+    "emulator",
+    "install",
+    "push_event",
+    "push_image",
+    "push_index",
 ]

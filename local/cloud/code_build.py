@@ -123,7 +123,7 @@ class CodeBuild:
         }
         return self.aws.control.post("/_local/build", build)["buildNumber"]
 
-    def environment(self, source: Path, specification: dict, webhook: Mapping[str, str]) -> dict[str, str]:
+    def environment(self, source: Path, specification: dict[str, Any], webhook: Mapping[str, str]) -> dict[str, str]:
         """What the commands see."""
         head = subprocess.run(["git", "-C", str(source), "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
         machine = {name: os.environ[name] for name in _OF_THE_MACHINE if name in os.environ}
@@ -197,7 +197,7 @@ def _tools() -> list[str]:
     return [str(command_line)] if has_docker_engine() else [str(FOLDER / "docker"), str(command_line)]
 
 
-def _commands(specification: dict) -> list[str]:
+def _commands(specification: dict[str, Any]) -> list[str]:
     if str(specification["version"]) != "0.2":
         raise ValueError("only buildspec version 0.2 is known here")
     if specification.get("env", {}).get("shell") != "bash":

@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import tomlkit
 from samcli.cli.types import CfnParameterOverridesType
@@ -157,7 +158,7 @@ def _files(project: Path) -> Iterator[Path]:
             yield from (path for path in sorted(source.rglob("*")) if path.is_file())
 
 
-def _deploy_section(path: Path, environment: str) -> dict:
+def _deploy_section(path: Path, environment: str) -> dict[str, Any]:
     configuration = tomlkit.parse(path.read_text()).unwrap()
     if environment not in configuration:
         known = ", ".join(name for name in configuration if isinstance(configuration[name], dict))
@@ -165,7 +166,7 @@ def _deploy_section(path: Path, environment: str) -> dict:
     return configuration[environment]["deploy"]["parameters"]
 
 
-def _overrides(section: dict) -> dict[str, str]:
+def _overrides(section: dict[str, Any]) -> dict[str, str]:
     return CfnParameterOverridesType().convert(section.get("parameter_overrides", ""), None, None)
 
 

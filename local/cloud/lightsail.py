@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from cloud.local_aws import LocalAws
@@ -47,7 +48,7 @@ class Lightsail:
 
     def durations(self, *, deployment: int | None = None, failure: int | None = None) -> None:
         """How many milliseconds a deployment takes, and how many more until a failure shows."""
-        changes = {}
+        changes: dict[str, int] = {}
         if deployment is not None:
             phases = ("creatingDeploymentMs", "evaluatingHealthCheckMs", "activatingDeploymentMs")
             changes |= dict.fromkeys(phases, deployment // len(phases))
@@ -73,18 +74,18 @@ class Lightsail:
 
     def active_image(self, service: str) -> str | None:
         """The image reference of the service's active deployment, which has one container."""
-        found = (s for s in self.api.get("/_control/services") if s["containerServiceName"] == service)
+        found: Iterator[dict[str, Any]] = (s for s in self.api.get("/_control/services") if s["containerServiceName"] == service)
         deployment = next(found, {}).get("currentDeployment")
         return next(iter(deployment["containers"].values()))["image"] if deployment else None
 
     def public_url(self, service: str) -> str:
         """Where the service is reached: its containers answer, or rules when the local AWS runs none."""
-        found = (s for s in self.api.get("/_control/services") if s["containerServiceName"] == service)
+        found: Iterator[dict[str, Any]] = (s for s in self.api.get("/_control/services") if s["containerServiceName"] == service)
         return next(found)["url"]
 
     def log(self, service: str, container: str) -> list[str]:
         """The lines of a container's log."""
-        found = (s for s in self.api.get("/_control/services") if s["containerServiceName"] == service)
+        found: Iterator[dict[str, Any]] = (s for s in self.api.get("/_control/services") if s["containerServiceName"] == service)
         return [line["message"] for line in next(found)["logs"].get(container, [])]
 
     def _judge(self, verdict: str, log: tuple[str, ...]) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import boto3
 from botocore.config import Config
@@ -19,6 +19,8 @@ from cloud.ports import Port
 from cloud.processes import Process
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from cloud.mariadb import MariaDb
 
 FOLDER = Path(__file__).resolve().parents[1] / "aws"
@@ -41,7 +43,7 @@ class LocalAws:
     """
 
     # How boto3 calls, beside the proxies.
-    client_settings: Mapping[str, Any] = {"retries": {"total_max_attempts": 1}}
+    client_settings: ClassVar[Mapping[str, Any]] = {"retries": {"total_max_attempts": 1}}
 
     def __init__(
         self,
@@ -82,7 +84,7 @@ class LocalAws:
         self._function_environment = dict(function_environment or {})
         self._processes: list[Process] = []
 
-    def __enter__(self) -> LocalAws:
+    def __enter__(self) -> Self:
         try:
             self.planetscale_url = self._start_emulator("planetscale-emulator")
             self.lightsail_url = self._start_emulator("lightsail-emulator")

@@ -106,9 +106,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make setup", description=__doc__.splitlines()[0])
     parser.add_argument("--install", action="store_true", help="install what is missing")
     arguments = parser.parse_args()
-    if arguments.install and browser() is None and (command := install_command([BROWSER])):
-        if _install(command) != 0:
-            print(f"Going on without {' '.join(BROWSER.packages(command[0]))}: one test is skipped.")
+    if arguments.install and browser() is None and (command := install_command([BROWSER])) and _install(command) != 0:
+        print(f"Going on without {' '.join(BROWSER.packages(command[0]))}: one test is skipped.")
     needs = missing()
     if not needs:
         print("Everything is there.")

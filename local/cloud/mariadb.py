@@ -16,10 +16,14 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cloud.local_aws import new_run_folder
 from cloud.ports import Port
 from cloud.processes import Process
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 URL_VARIABLE = "PLANETSCALE_EMULATOR_DATABASE_SERVER"
 
@@ -55,7 +59,7 @@ class MariaDb:
         """The server as its administrator sees it."""
         return f"mysql://administrator:{self._password}@127.0.0.1:{self.port}"
 
-    def __enter__(self) -> MariaDb:
+    def __enter__(self) -> Self:
         server, install, _ = programs()
         folder = new_run_folder()
         self._data = folder / "data"

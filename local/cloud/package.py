@@ -18,11 +18,11 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from progress import CommandFailed, run, say
 from samcli.yamlhelper import yaml_dump, yaml_parse
 
 from cloud.bill import bill_of_materials
 from cloud.local_aws import LOCAL, REPOSITORY, target_directory
-from progress import CommandFailed, run, say
 
 # Rust's targets by Lambda's names of the architectures.
 TARGETS = {"x86_64": "x86_64-unknown-linux-gnu", "arm64": "aarch64-unknown-linux-gnu"}

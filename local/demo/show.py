@@ -6,12 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from cloud import Environment, LocalAws
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-
 
 # Ten seconds are promised, and a loaded machine is late.
 _EVERY_SECONDS = 5
@@ -39,7 +39,7 @@ def progress(console: Console, first: str = "") -> Iterator[Callable[[str], None
         thread.join()
 
 
-def report(console: Console, environment: Environment, execution: dict) -> None:
+def report(console: Console, environment: Environment, execution: dict[str, Any]) -> None:
     told = environment.report(execution["executionArn"])
     console.print()
     lines = [

@@ -120,7 +120,7 @@ class Picture:
 
     def svg(self, journey: Journey | None = None) -> str:
         """The picture, and over it the way that an execution took."""
-        boxes = (_in_group(_box(state, journey), journey and state.name in journey.seconds) for state in self.states.values())
+        boxes = (_in_group(_box(state, journey), None if journey is None else state.name in journey.seconds) for state in self.states.values())
         # Over the lines, which they would be lost under.
         times = (_time(state, journey.seconds.get(state.name, [])) for state in self.states.values() if journey)
         parts = [*self._bands, *_edges(self.states, self._rows, journey), *boxes, *times, _legend(self.height - 30)]
@@ -241,7 +241,7 @@ def _edges(states: dict[str, State], rows: list[list[State]], journey: Journey |
     parts = []
 
     def add(source: State, target: State, line: str) -> None:
-        parts.append(_in_group(line, journey and (source.name, target.name) in journey.ways))
+        parts.append(_in_group(line, None if journey is None else (source.name, target.name) in journey.ways))
 
     for state in states.values():
         for name, is_error in state.edges.items():

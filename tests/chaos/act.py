@@ -47,15 +47,15 @@ def _(step: plan.Quiet, site: Site) -> str | None:
 
 @_do.register
 def _(step: plan.ChangeSchema, site: Site) -> None:
-    site.planetscale.sql("dev", step.sql)
+    site.database.sql("dev", step.sql)
 
 
 @_do.register
 def _(step: plan.PutBack, site: Site) -> str | None:
-    here, there = (f"`{step.what}`" in site.planetscale.schema(branch) for branch in ("dev", "main"))
+    here, there = (f"`{step.what}`" in site.database.schema(branch) for branch in ("dev", "main"))
     if here or not there:
         return "it was dropped"
-    site.planetscale.sql("dev", step.sql)
+    site.database.sql("dev", step.sql)
     return None
 
 
@@ -107,15 +107,15 @@ def _(step: plan.Resolve, site: Site) -> None:
 @_do.register
 def _(step: plan.PlanetScaleFault, site: Site) -> None:
     path = f"databases/{site.place.database}/deploy-requests{step.path}"
-    site.planetscale.fault(step.kind, method=step.method, path=path, **step.more)
+    site.database.fault(step.kind, method=step.method, path=path, **step.more)
 
 
 @_do.register
 def _(step: plan.NextDeploy, site: Site) -> None:
     fails = {
-        "deploy_error": site.planetscale.next_deploy_fails,
-        "revert_refused": site.planetscale.next_revert_is_refused,
-        "revert_error": site.planetscale.next_revert_fails,
+        "deploy_error": site.database.next_deploy_fails,
+        "revert_refused": site.database.next_revert_is_refused,
+        "revert_error": site.database.next_revert_fails,
     }
     fails[step.how]()
 
@@ -207,10 +207,10 @@ def update_service(site: Site, **change: object) -> str | None:
 
 @_do.register
 def _(step: plan.Person, site: Site) -> str:
-    if not until(lambda: bool(site.planetscale.open_requests()), 2):
+    if not until(lambda: bool(site.database.open_requests()), 2):
         return "no request was open"
     try:
-        site.planetscale.person(step.action, person="ada")
+        site.database.person(step.action, person="ada")
     except RequestFailed as error:
         return f"refused: {error}"
     return "done"

@@ -168,7 +168,7 @@ def _writes(site: Site) -> Iterator[Write]:
 
 
 def _schema_changes(site: Site) -> Iterator[SchemaChange]:
-    for effect in site.planetscale.effects():
+    for effect in site.database.effects():
         ours = effect["database"] == site.place.database and effect["kind"] == "schema_changed"
         if not ours or effect["branch"] != "main":
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
@@ -33,7 +34,7 @@ def every_execution_ended_in_a_named_outcome(place: Environment) -> Iterator[str
 
 def one_release_works_at_a_time(place: Environment) -> Iterator[str]:
     working = sorted(_working(place), key=lambda pair: pair[1].begin)
-    for (before, first), (after, second) in zip(working, working[1:]):
+    for (before, first), (after, second) in itertools.pairwise(working):
         if first.end is None or second.begin < first.end:
             yield f"{after.name} began to work before {before.name} had finished"
 
@@ -238,7 +239,7 @@ def _could_not_finish(place: Environment, execution: Execution) -> bool:
     return cut or (execution.name in place.finish_disturbed and execution.end_state == "ReleaseError")
 
 
-def _schema(place: Environment, moment) -> set[str]:
+def _schema(place: Environment, moment: datetime) -> set[str]:
     present: set[str] = set()
     for change in place.schema_changes:
         if change.at <= moment:

@@ -246,7 +246,7 @@ class _Author:
 
     def scene(self, room: int) -> Iterator[Step]:
         """One push or a few that belong together, with what goes wrong meanwhile."""
-        scenes: list[tuple[int, Any]] = [
+        scenes: list[tuple[float, Any]] = [
             *((5, self.single), (2, self.burst), (1, self.move_back), (1, self.hang)),
             *((1, self.redrive), (0.5, self.rescale), (0.5, self.disable)),
         ]
@@ -390,20 +390,19 @@ class _Author:
                 *(("POST", "/*/deploy"), ("POST", "/*/skip-revert"), ("POST", "/*/revert")),
             ]
         )
-        kind, more = self.chance.choice(
-            [
-                ("error", {"status": 429}),
-                ("error", {"status": 429, "retry_after": 1}),
-                ("error", {"status": 500}),
-                ("error", {"status": 503, "after_work": True}),
-                ("reset", {}),
-                ("reset", {"after_work": True}),
-                ("truncate", {}),
-                ("html", {}),
-                ("empty", {}),
-                ("delay", {"delay_ms": 1_500}),
-            ]
-        )
+        faults: list[tuple[str, dict[str, Any]]] = [
+            ("error", {"status": 429}),
+            ("error", {"status": 429, "retry_after": 1}),
+            ("error", {"status": 500}),
+            ("error", {"status": 503, "after_work": True}),
+            ("reset", {}),
+            ("reset", {"after_work": True}),
+            ("truncate", {}),
+            ("html", {}),
+            ("empty", {}),
+            ("delay", {"delay_ms": 1_500}),
+        ]
+        kind, more = self.chance.choice(faults)
         # Now and then more often than a function tries again.
         count = self.chance.choices([1, 3, 12], [6, 3, 1])[0]
         return PlanetScaleFault(kind, method, end, {**more, "count": count, "skip": self.chance.choice([0, 0, 1, 2])})

@@ -48,8 +48,10 @@ class Result:
     def told(self) -> str:
         """The summary, to be read by a person."""
         lines = [
-            f"{self.pushes} pushes and {sum(self.outcomes.values())} releases over {len(self.plan.places)} environments"
-            f" (seed {self.plan.seed})",
+            (
+                f"{self.pushes} pushes and {sum(self.outcomes.values())} releases over {len(self.plan.places)} environments"
+                f" (seed {self.plan.seed})"
+            ),
             "outcomes:",
             *_table(self.outcomes),
             f"faults that met a call, {sum(self.faults.values())}:",

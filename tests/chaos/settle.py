@@ -61,12 +61,12 @@ def clear_hold(site: Site) -> None:
 
 
 def attend(site: Site) -> None:
-    for request in site.planetscale.requests():
+    for request in site.database.requests():
         action = _asked(request, site.place)
         if action is None:
             continue
         try:
-            site.planetscale.person(action, number=request["number"], person="grace")
+            site.database.person(action, number=request["number"], person="grace")
             went = "done"
         except RequestFailed as error:
             went = f"refused: {error}"
@@ -114,7 +114,7 @@ def _close_what_a_message_names(site: Site) -> None:
     messages = "\n".join(str(note["message"]) for note in site.environment.notifications())
     for number in site.planetscale.open_requests() if site.planetscale else []:
         if f"Deploy request #{number} could not be closed" in messages:
-            site.planetscale.person("close", number=number, person="grace")
+            site.database.person("close", number=number, person="grace")
             site.timeline.add(site.place.name, {"step": "CloseByHand", "request": number})
 
 

@@ -56,6 +56,12 @@ class Site:
     late: list[threading.Thread] = field(default_factory=list)
 
     @property
+    def database(self) -> PlanetScale:
+        """The branches of its database, where what is asked for needs one."""
+        assert self.planetscale is not None, f"{self.place.name} has no database"
+        return self.planetscale
+
+    @property
     def aws(self) -> LocalAws:
         return self.environment.aws
 

@@ -1,10 +1,10 @@
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from cloud import Environment, LocalAws, emulator, install
-from toy_support import TOY
+from local_aws.toy_support import TOY
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +17,7 @@ def lightsail_emulator() -> Path | None:
 
 
 @pytest.fixture(scope="session")
-def aws(lightsail_emulator):
+def aws(lightsail_emulator: Path | None) -> Iterator[LocalAws]:
     with LocalAws(
         lightsail=lightsail_emulator, wait_scale=0.01, function_environment={"TOY_PYTHON": sys.executable}
     ) as aws:
@@ -25,7 +25,7 @@ def aws(lightsail_emulator):
 
 
 @pytest.fixture(scope="session")
-def toy(aws, lightsail_emulator) -> Environment:
+def toy(aws: LocalAws, lightsail_emulator: Path | None) -> Environment:
     """The toy stack, installed by sam."""
     parameters = {"ContainerServiceName": "toy"} if lightsail_emulator else {}
     environment = install(aws, "toy", parameters, project=TOY)
@@ -34,7 +34,7 @@ def toy(aws, lightsail_emulator) -> Environment:
 
 
 @pytest.fixture(autouse=True)
-def reliable_events(request):
+def reliable_events(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if "aws" in request.fixturenames:
         request.getfixturevalue("aws").deliver_image_events("once")

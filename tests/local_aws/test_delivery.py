@@ -1,16 +1,18 @@
 """What EventBridge and Lambda do with an event that cannot be handled."""
 
 import json
+from typing import Any
 
-from toy_support import messages, raw_messages, wait_for
+from cloud import Environment, LocalAws
+from local_aws.toy_support import messages, raw_messages, wait_for
 
 
-def put_event(aws, source, detail):
+def put_event(aws: LocalAws, source: str, detail: dict[str, Any]) -> None:
     entry = {"Source": source, "DetailType": "toy", "Detail": json.dumps(detail)}
     assert aws.client("events").put_events(Entries=[entry])["FailedEntryCount"] == 0
 
 
-def test_a_rule_without_permission_to_invoke_ends_in_the_dead_letter_queue(aws, toy):
+def test_a_rule_without_permission_to_invoke_ends_in_the_dead_letter_queue(aws: LocalAws, toy: Environment) -> None:
     put_event(aws, "toy.unpermitted", {"marker": "unpermitted"})
 
     [message] = wait_for(
@@ -20,7 +22,7 @@ def test_a_rule_without_permission_to_invoke_ends_in_the_dead_letter_queue(aws, 
     assert message["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "NO_PERMISSIONS"
 
 
-def test_a_failing_function_is_retried_and_ends_in_its_destination(aws, toy):
+def test_a_failing_function_is_retried_and_ends_in_its_destination(aws: LocalAws, toy: Environment) -> None:
     # Without a digest, the function fails.
     put_event(aws, "toy", {"action-type": "PUSH", "image-tag": "qa", "marker": "failing"})
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-
-from toy_support import raw_messages, wait_for
+from local_aws.toy_support import raw_messages, wait_for
 
 ACCOUNT = "123456789012"
 RULE = "policies"
@@ -60,7 +59,7 @@ def rule(aws: Any) -> Iterator[Rule]:
 
 
 @pytest.mark.parametrize("condition", [{}, {"SourceAccount": ACCOUNT}], ids=["arn", "arn and account"])
-def test_a_permission_with_a_source_account_lets_no_rule_invoke(aws: Any, toy: Any, rule: Rule, condition: dict) -> None:
+def test_a_permission_with_a_source_account_lets_no_rule_invoke(aws: Any, toy: Any, rule: Rule, condition: dict[str, Any]) -> None:
     permission = {"Action": "lambda:InvokeFunction", "Principal": "events.amazonaws.com", "SourceArn": rule.arn}
     client = aws.client("lambda")
     client.add_permission(FunctionName="toy-answer", StatementId=RULE, **permission, **condition)

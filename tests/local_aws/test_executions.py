@@ -1,17 +1,19 @@
 """How executions start and end."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-
-from toy_support import wait_for
+from cloud import Environment, LocalAws
+from local_aws.toy_support import wait_for
 
 
 @pytest.fixture
-def start(aws, toy):
-    def start_execution(name, **request):
+def start(aws: LocalAws, toy: Environment) -> Callable[..., str]:
+    def start_execution(name: str, **request: Any) -> str:
         function = aws.client("lambda").get_function(FunctionName="toy-work")["Configuration"]["FunctionArn"]
         body = json.dumps({"work": "succeed", "function": function, **request})
         answer = aws.client("stepfunctions").start_execution(
@@ -22,7 +24,7 @@ def start(aws, toy):
     return start_execution
 
 
-def test_starting_a_running_execution_again_is_the_same_execution(aws, start):
+def test_starting_a_running_execution_again_is_the_same_execution(aws: LocalAws, start: Callable[..., str]) -> None:
     arn = start("again", wait=80_000)
     assert start("again", wait=80_000) == arn
     with pytest.raises(ClientError, match="ExecutionAlreadyExists"):
@@ -32,12 +34,12 @@ def test_starting_a_running_execution_again_is_the_same_execution(aws, start):
         start("again", wait=80_000)
 
 
-def test_a_name_is_at_most_80_characters(start):
+def test_a_name_is_at_most_80_characters(start: Callable[..., str]) -> None:
     with pytest.raises(ClientError, match="InvalidName"):
         start("n" * 81)
 
 
-def test_a_stopped_execution_stays_stopped(aws, start, toy):
+def test_a_stopped_execution_stays_stopped(aws: LocalAws, start: Callable[..., str], toy: Environment) -> None:
     arn = start("stopped", wait=500)
     wait_for(lambda: toy.end_state(arn) == "WaitABit")
 
@@ -52,7 +54,7 @@ def test_a_stopped_execution_stays_stopped(aws, start, toy):
     assert toy.history(arn)[-1]["type"] == "ExecutionAborted"
 
 
-def test_an_execution_times_out_by_the_full_length_of_its_waits(aws, start, toy):
+def test_an_execution_times_out_by_the_full_length_of_its_waits(aws: LocalAws, start: Callable[..., str], toy: Environment) -> None:
     # The machine's timeout is a day; the waits of the local AWS are a hundredth.
     aws.scale_waits(0)
     try:
@@ -63,7 +65,7 @@ def test_an_execution_times_out_by_the_full_length_of_its_waits(aws, start, toy)
     assert toy.history(execution["executionArn"])[-1]["type"] == "ExecutionTimedOut"
 
 
-def test_a_stopped_execution_that_is_redriven_goes_on_where_it_was(aws, start, toy):
+def test_a_stopped_execution_that_is_redriven_goes_on_where_it_was(aws: LocalAws, start: Callable[..., str], toy: Environment) -> None:
     client = aws.client("stepfunctions")
     arn = start("redriven", wait=500)
     wait_for(lambda: toy.end_state(arn) == "WaitABit")
@@ -85,7 +87,7 @@ def test_a_stopped_execution_that_is_redriven_goes_on_where_it_was(aws, start, t
         client.redrive_execution(executionArn=arn)
 
 
-def test_a_failed_execution_that_is_redriven_enters_its_fail_state_again(aws, start, toy):
+def test_a_failed_execution_that_is_redriven_enters_its_fail_state_again(aws: LocalAws, start: Callable[..., str], toy: Environment) -> None:
     arn = start("failed", function="missing")
     failed = toy.wait_for_execution(arn)
     assert failed["status"] == "FAILED"
@@ -97,14 +99,14 @@ def test_a_failed_execution_that_is_redriven_enters_its_fail_state_again(aws, st
     assert (execution["error"], execution["cause"]) == (failed["error"], failed["cause"])
 
 
-def test_a_task_has_five_events(start, toy):
+def test_a_task_has_five_events(start: Callable[..., str], toy: Environment) -> None:
     arn = start("counted")
     toy.wait_for_execution(arn)
     types = [event["type"] for event in toy.history(arn)]
     assert types[1:6] == ["TaskStateEntered", "TaskScheduled", "TaskStarted", "TaskSucceeded", "TaskStateExited"]
 
 
-def test_a_fault_of_lambda_is_met_by_the_next_calls(aws, start, toy):
+def test_a_fault_of_lambda_is_met_by_the_next_calls(aws: LocalAws, start: Callable[..., str], toy: Environment) -> None:
     fault = {"function": "toy-work", "error": "Lambda.ServiceException", "count": 2, "worked": True, "killed": True}
     aws.control.post("/_local/function-faults", fault)
     arn = start("unlucky")
@@ -114,7 +116,7 @@ def test_a_fault_of_lambda_is_met_by_the_next_calls(aws, start, toy):
     assert aws.control.post("/_local/function-faults", {"show": True})["pending"] == []
 
 
-def test_an_idle_environment_is_ended_and_the_next_call_has_another(aws, start, toy):
+def test_an_idle_environment_is_ended_and_the_next_call_has_another(aws: LocalAws, start: Callable[..., str], toy: Environment) -> None:
     toy.wait_for_execution(start("warm"))
     assert environments(aws, "toy-work")
     aws.control.post("/_local/idle-environments", {"seconds": 0})
@@ -125,7 +127,7 @@ def test_an_idle_environment_is_ended_and_the_next_call_has_another(aws, start, 
     assert toy.wait_for_execution(start("cold"))["status"] == "SUCCEEDED"
 
 
-def environments(aws, function):
+def environments(aws: LocalAws, function: str) -> list[Path]:
     """The processes of a function in this local AWS."""
     marks = {f"AWS_LAMBDA_FUNCTION_NAME={function}".encode(), f"AWS_ENDPOINT_URL={aws.endpoint_url}".encode()}
     found = []

@@ -1,23 +1,23 @@
 """A push, the event it makes, and what the event starts."""
 
 import json
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-
-from cloud import push_image
+from cloud import Environment, LocalAws, push_image
 from cloud.images import PushRefused
-from toy_support import messages, wait_for
+from local_aws.toy_support import messages, wait_for
 
 REPOSITORY = "toy/app"
 
 
-def executions_of(toy, digest):
+def executions_of(toy: Environment, digest: str) -> list[dict[str, Any]]:
     short = digest.removeprefix("sha256:")[:12]
     return [execution for execution in toy.executions() if short in execution["name"]]
 
 
-def test_a_push_starts_one_execution_that_ends_in_its_outcome(aws, toy):
+def test_a_push_starts_one_execution_that_ends_in_its_outcome(aws: LocalAws, toy: Environment) -> None:
     digest = push_image(aws, REPOSITORY, ["c0ffee1", "qa"], unique=True)
 
     [execution] = wait_for(lambda: executions_of(toy, digest))
@@ -31,7 +31,7 @@ def test_a_push_starts_one_execution_that_ends_in_its_outcome(aws, toy):
     assert any(digest in line for line in toy.logs())
 
 
-def test_a_doubled_event_starts_one_execution(aws, toy):
+def test_a_doubled_event_starts_one_execution(aws: LocalAws, toy: Environment) -> None:
     aws.deliver_image_events("twice")
     seen = len(messages(aws, toy.outputs["Events"]))
 
@@ -43,7 +43,7 @@ def test_a_doubled_event_starts_one_execution(aws, toy):
     assert len(executions_of(toy, digest)) == 1
 
 
-def test_a_lost_event_starts_nothing(aws, toy):
+def test_a_lost_event_starts_nothing(aws: LocalAws, toy: Environment) -> None:
     aws.deliver_image_events("never")
     lost = push_image(aws, REPOSITORY, ["qa"], unique=True)
     aws.deliver_image_events("once")
@@ -54,7 +54,7 @@ def test_a_lost_event_starts_nothing(aws, toy):
     assert executions_of(toy, lost) == []
 
 
-def test_events_say_what_was_pushed_and_deleted(aws, toy):
+def test_events_say_what_was_pushed_and_deleted(aws: LocalAws, toy: Environment) -> None:
     queue = toy.outputs["Events"]
     seen = len(messages(aws, queue))
     digest = push_image(aws, REPOSITORY, [], unique=True)
@@ -76,7 +76,7 @@ def test_events_say_what_was_pushed_and_deleted(aws, toy):
     assert deleted["detail"] == {**pushed["detail"], "action-type": "DELETE"}
 
 
-def test_pushing_the_same_again_changes_nothing_and_makes_no_event(aws, toy):
+def test_pushing_the_same_again_changes_nothing_and_makes_no_event(aws: LocalAws, toy: Environment) -> None:
     ecr = aws.client("ecr")
     digest = push_image(aws, REPOSITORY, ["same"])
     [image] = ecr.batch_get_image(repositoryName=REPOSITORY, imageIds=[{"imageDigest": digest}])["images"]
@@ -92,7 +92,7 @@ def test_pushing_the_same_again_changes_nothing_and_makes_no_event(aws, toy):
     assert event["detail"]["image-tag"] == "another"
 
 
-def test_only_excluded_tags_move(aws, toy):
+def test_only_excluded_tags_move(aws: LocalAws, toy: Environment) -> None:
     first = push_image(aws, REPOSITORY, ["1.0", "qa-blue"], unique=True)
 
     with pytest.raises(PushRefused) as refusal:
@@ -104,13 +104,13 @@ def test_only_excluded_tags_move(aws, toy):
     assert digest_of(aws, "qa-blue") == second
 
 
-def test_an_unknown_tag_is_an_error(aws, toy):
+def test_an_unknown_tag_is_an_error(aws: LocalAws, toy: Environment) -> None:
     with pytest.raises(ClientError) as error:
         digest_of(aws, "unknown")
     assert error.value.response["Error"]["Code"] == "ImageNotFoundException"
 
 
-def test_a_tag_that_is_not_the_digests_is_an_error(aws, toy):
+def test_a_tag_that_is_not_the_digests_is_an_error(aws: LocalAws, toy: Environment) -> None:
     digest = push_image(aws, REPOSITORY, ["2.0"], unique=True)
     push_image(aws, REPOSITORY, ["2.1"], unique=True)
     with pytest.raises(ClientError) as error:
@@ -120,7 +120,7 @@ def test_a_tag_that_is_not_the_digests_is_an_error(aws, toy):
     assert error.value.response["Error"]["Code"] == "ImageNotFoundException"
 
 
-def test_a_policy_needs_a_principal(aws, toy):
+def test_a_policy_needs_a_principal(aws: LocalAws, toy: Environment) -> None:
     statement = {"Effect": "Allow", "Principal": {"AWS": ""}, "Action": "ecr:BatchGetImage"}
     with pytest.raises(ClientError) as error:
         aws.client("ecr").set_repository_policy(
@@ -129,6 +129,6 @@ def test_a_policy_needs_a_principal(aws, toy):
     assert error.value.response["Error"]["Code"] == "InvalidParameterException"
 
 
-def digest_of(aws, tag):
+def digest_of(aws: LocalAws, tag: str) -> str:
     details = aws.client("ecr").describe_images(repositoryName=REPOSITORY, imageIds=[{"imageTag": tag}])
     return details["imageDetails"][0]["imageDigest"]

@@ -7,9 +7,8 @@ import sys
 import urllib.request
 
 import pytest
-
 from cloud.local_aws import FOLDER
-from toy_support import wait_for
+from local_aws.toy_support import wait_for
 
 SCRIPT = """
 import sys, time
@@ -21,7 +20,7 @@ with LocalAws() as aws:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_ministack_ends_with_its_starter(number):
+def test_ministack_ends_with_its_starter(number: signal.Signals) -> None:
     environment = {**os.environ, "PYTHONPATH": str(FOLDER.parent)}
     starter = subprocess.Popen(
         [sys.executable, "-c", SCRIPT],
@@ -29,8 +28,9 @@ def test_ministack_ends_with_its_starter(number):
         stdout=subprocess.PIPE,
         text=True,
         # A job in the background, as under some CI, starts with SIGINT ignored, and would hand that on.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - the test has no threads here
     )
+    assert starter.stdout
     url = starter.stdout.readline().strip()
     assert answers(url)
 
@@ -40,7 +40,7 @@ def test_ministack_ends_with_its_starter(number):
     wait_for(lambda: not answers(url))
 
 
-def answers(url):
+def answers(url: str) -> bool:
     try:
         urllib.request.urlopen(f"{url}/_ministack/health", timeout=2).close()
     except OSError:

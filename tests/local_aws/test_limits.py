@@ -10,9 +10,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-
-from toy_support import wait_for
-
+from local_aws.toy_support import wait_for
 
 CATCHES_ALL = [{"ErrorEquals": ["States.ALL"], "Next": "Caught"}]
 
@@ -46,7 +44,7 @@ def run(aws: Any, toy: Any) -> Iterator[Any]:
     """Runs a definition of these states; its execution once it has ended."""
     client = aws.client("stepfunctions")
     machine = client.describe_state_machine(stateMachineArn=toy.outputs["StateMachineArn"])
-    arns = []
+    arns: list[str] = []
 
     def start(states: dict[str, Any], **input: Any) -> str:
         definition = {"QueryLanguage": "JSONata", "StartAt": next(iter(states)), "States": states}

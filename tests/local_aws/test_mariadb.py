@@ -5,13 +5,13 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
-
 from cloud import LocalAws, PlanetScale, emulator
 from cloud.local_aws import FOLDER
 from cloud.mariadb import MariaDb, NotInstalled, programs, query
-from toy_support import wait_for
+from local_aws.toy_support import wait_for
 
 SCRIPT = """
 import time
@@ -23,7 +23,7 @@ with MariaDb() as server:
 
 
 @pytest.fixture(scope="module")
-def database():
+def database() -> Iterator[MariaDb]:
     try:
         programs()
     except NotInstalled as missing:
@@ -34,7 +34,7 @@ def database():
         yield server
 
 
-def test_branches_are_databases_that_a_client_changes(database):
+def test_branches_are_databases_that_a_client_changes(database: MariaDb) -> None:
     try:
         binary = emulator("planetscale-emulator")
     except FileNotFoundError as missing:
@@ -63,17 +63,17 @@ def test_branches_are_databases_that_a_client_changes(database):
         query(dev, "SELECT 1")
 
 
-def test_a_mariadb_that_is_not_installed_is_named_with_its_package(monkeypatch):
+def test_a_mariadb_that_is_not_installed_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
-    with pytest.raises(NotInstalled, match="no mariadbd.*make setup.* installs mariadb-server-core"):
-        with MariaDb():
-            pass
+    with pytest.raises(NotInstalled, match="no mariadbd.*make setup.* installs mariadb-server-core"), MariaDb():
+        pass
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_mariadb_ends_with_its_starter(database, number):
+def test_mariadb_ends_with_its_starter(database: MariaDb, number: signal.Signals) -> None:
     environment = {**os.environ, "PYTHONPATH": str(FOLDER.parent)}
     starter = subprocess.Popen([sys.executable, "-c", SCRIPT], env=environment, stdout=subprocess.PIPE, text=True)
+    assert starter.stdout
     port = int(starter.stdout.readline())
     assert listens(port)
 
@@ -83,6 +83,6 @@ def test_mariadb_ends_with_its_starter(database, number):
     wait_for(lambda: not listens(port))
 
 
-def listens(port):
+def listens(port: int) -> bool:
     with socket.socket() as connection:
         return connection.connect_ex(("127.0.0.1", port)) == 0

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Iterator
-
-import pytest
-from cloud import Environment, LocalAws, emulator, install
+from collections.abc import Iterator
+from typing import Any
 
 import figures
+import pytest
+from cloud import Environment, LocalAws, emulator, install
 from stage import CONNECTION_STRINGS, WAIT_SCALE, Stage
 
 # What the service answers is asked where a test sets VERIFY_FOR: each of the others would take two seconds more.

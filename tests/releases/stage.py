@@ -6,14 +6,14 @@ import json
 import secrets
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Callable, Iterator
-
-from cloud import Environment, Lightsail, LocalAws, PlanetScale, push_image
-from cloud.bookings import DATABASE, HOTELS, ORGANIZATION, TOKEN
+from typing import Any
 
 import figures
+from cloud import Environment, Lightsail, LocalAws, PlanetScale, push_image
+from cloud.bookings import DATABASE, HOTELS, ORGANIZATION, TOKEN
 
 REPOSITORY = "bookings-api"
 

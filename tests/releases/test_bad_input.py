@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from cloud import install
+from cloud.bookings import DATABASE
 from cloud.processes import ProcessFailed
-
-from stage import ADD_DESCRIPTION, DATABASE, Ended, Stage
+from stage import ADD_DESCRIPTION, Ended, Stage
 
 
 def check(stage: Stage, ended: Ended, outcome: str, *words: str) -> None:

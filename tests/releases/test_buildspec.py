@@ -9,15 +9,16 @@ import re
 import shutil
 import subprocess
 import threading
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Iterator
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from cloud.code_build import Build, CodeBuild, has_docker_engine
-from cloud.local_aws import REPOSITORY as ROOT, LocalAws
-
+from cloud.code_build import Build, CodeBuild, Shell, has_docker_engine
+from cloud.local_aws import REPOSITORY as ROOT
+from cloud.local_aws import LocalAws
 from stage import REPOSITORY, Stage
 
 pytestmark = pytest.mark.skipif(
@@ -109,7 +110,7 @@ def prod_builds(aws: LocalAws) -> CodeBuild:
     return CodeBuild(aws, "bookings-api-prod")
 
 
-def image(aws: LocalAws, tag: str) -> dict | None:
+def image(aws: LocalAws, tag: str) -> Any:
     """The image with this tag, as ECR describes it."""
     try:
         answer = aws.client("ecr").describe_images(repositoryName=REPOSITORY, imageIds=[{"imageTag": tag}])
@@ -131,7 +132,7 @@ def failed(build: Build) -> Build:
 
 @pytest.mark.parametrize("shell", ["each", "one"])
 def test_a_build_pushes_the_commit_and_the_moving_tag_and_that_starts_a_release(
-    stage: Stage, repository: Repository, qa_builds: CodeBuild, docker_hub: list[str], shell: str
+    stage: Stage, repository: Repository, qa_builds: CodeBuild, docker_hub: list[str], shell: Shell
 ) -> None:
     commit = repository.commit("qa", f"first, {shell}, {repository.folder}")
 
@@ -279,7 +280,7 @@ def test_a_merged_pull_request_is_built_as_it_was_merged(
 
 @pytest.mark.parametrize("shell", ["each", "one"])
 def test_a_build_that_fails_pushes_nothing(
-    stage: Stage, repository: Repository, qa_builds: CodeBuild, shell: str
+    stage: Stage, repository: Repository, qa_builds: CodeBuild, shell: Shell
 ) -> None:
     before = image(stage.aws, "qa")
     repository.git("checkout", "--quiet", "-b", "qa")
@@ -345,12 +346,13 @@ def test_a_build_may_push_to_its_repository_and_do_nothing_else(
     assert re.search(r"denied|is not authorized to perform: ecr:\w+ on resource: \S+/another", build.log), build.log
 
     service = aws.client("lightsail").get_container_services()["containerServices"][0]["containerServiceName"]
-    for call in (
+    calls: tuple[Callable[[], Any], ...] = (
         lambda: qa_builds.client("lightsail").create_container_service_deployment(serviceName=service),
         lambda: qa_builds.client("stepfunctions").list_state_machines(),
         lambda: qa_builds.client("secretsmanager").get_secret_value(SecretId="bookings-api/qa/connection-string"),
         lambda: qa_builds.client("ecr").batch_delete_image(repositoryName=REPOSITORY, imageIds=[{"imageTag": "qa"}]),
-    ):
+    )
+    for call in calls:
         with pytest.raises(ClientError, match="AccessDenied"):
             call()
 

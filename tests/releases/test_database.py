@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import Iterator
+from collections.abc import Iterator
 
 import pytest
 from cloud import Environment, LocalAws, emulator, install
 from cloud.mariadb import MariaDb, NotInstalled, programs, query
-
 from stage import Ended, Stage
 
 WAIT_SCALE = 0.02

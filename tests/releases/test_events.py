@@ -6,7 +6,6 @@ import json
 
 import pytest
 from cloud import push_image
-
 from stage import REPOSITORY, Stage
 
 LOOK = {"source": "aws.events", "detail-type": "Scheduled Event", "time": "2026-11-23T03:46:53Z", "detail": {}}
@@ -49,7 +48,7 @@ def test_tagging_an_older_image_again_rolls_back(stage: Stage) -> None:
     push_image(stage.aws, REPOSITORY, ["qa"], files={"version": "old"})
     stage.until(lambda: len(stage.executions_of(stage.qa, old)) > before, "rollback")
     assert stage.ended(stage.qa, old).outcome == "Released"
-    assert stage.lightsail.active_image("bookings-api-qa").endswith(":aaaaaaa1")
+    assert (stage.lightsail.active_image("bookings-api-qa") or "").endswith(":aaaaaaa1")
 
 
 def test_other_tags_and_repositories_start_nothing(stage: Stage) -> None:

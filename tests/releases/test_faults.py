@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from stage import ADD_DESCRIPTION, Stage
 
 # Faults that a later try overcomes, in groups that one call meets one after the other.

@@ -6,7 +6,6 @@ import json
 
 import pytest
 from cloud.bookings import ORGANIZATION, TOKEN
-
 from stage import ADD_DESCRIPTION, Ended, Stage
 
 # As Step Functions names what becomes of a function: the guide's chapter on errors, and what others saw.
@@ -26,8 +25,10 @@ ERRORS = (
 WAYS = {
     "schema and containers": (
         "Released",
-        "acquire-lock create-deploy-request get-deploy-request deploy-deploy-request create-container-deployment "
-        "get-container-deployment skip-revert finish-release",
+        (
+            "acquire-lock create-deploy-request get-deploy-request deploy-deploy-request create-container-deployment "
+            "get-container-deployment skip-revert finish-release"
+        ),
     ),
     "containers that fail": ("SchemaReverted", "get-container-deployment revert-deploy-request get-deploy-request"),
     "nothing to apply": ("Released", "close-deploy-request"),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime
 import json
 import subprocess
+from typing import Any
 
 from stage import ADD_DESCRIPTION, Ended, Stage
 from test_events import LOOK
 from test_outcomes import check
 
 
-def start(stage: Stage, payload: dict[str, object]) -> dict[str, str]:
+def start(stage: Stage, payload: dict[str, Any]) -> dict[str, str]:
     return stage.prod.invoke("bookings-api-prod-start-release", payload)
 
 
@@ -39,7 +40,7 @@ def test_a_held_push_touches_nothing_is_told_once_and_is_released_when_the_hold_
     assert "CreateContainerServiceDeployment" not in stage.lightsail.calls()
     # A look starts nothing more, and a release of it by another event tells nobody again.
     assert "as was told" in start(stage, LOOK)["because"]
-    time = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    time = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     push = {"result": "SUCCESS", "repository-name": "bookings-api", "image-digest": digest, "action-type": "PUSH"}
     event = {"source": "aws.ecr", "detail-type": "ECR Image Action", "time": time, "detail": {**push, "image-tag": "prod"}}
     again = started(stage, start(stage, event))
@@ -73,11 +74,11 @@ def test_a_release_by_hand_goes_through_a_hold(stage: Stage) -> None:
 
 
 def test_a_hold_with_an_end_is_over_by_itself_and_the_look_finds_what_it_kept_back(stage: Stage) -> None:
-    until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=20)
+    until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=20)
     start(stage, {"hold": "The sale.", "until": until.strftime("%Y-%m-%dT%H:%M:%S.%fZ")})
     digest = stage.push("prod")
     assert stage.ended(stage.prod, digest).outcome == "Held"
-    stage.until(lambda: datetime.datetime.now(datetime.UTC) > until, "end of the hold")
+    stage.until(lambda: datetime.datetime.now(datetime.timezone.utc) > until, "end of the hold")
     assert started(stage, start(stage, LOOK)).outcome == "Released"
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import secrets
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
 from cloud import Environment, push_image
+from cloud.bookings import DATABASE, ORGANIZATION
 from cloud.environment import FunctionError
-
-from stage import DATABASE, ORGANIZATION, REPOSITORY, Ended, Stage
+from stage import REPOSITORY, Ended, Stage
 from test_secrets import everything_told
 
 KIB = 1024

@@ -9,7 +9,6 @@ from typing import Any
 import tomlkit
 from cloud import install
 from cloud.local_aws import REPOSITORY as CHECKOUT
-
 from stage import REPOSITORY, Stage
 
 MOVING_TAGS = {"MovingTags": "qa,prod,staging"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from stage import ADD_DESCRIPTION, DROP_STARS, Ended, Stage
 
 

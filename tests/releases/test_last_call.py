@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Iterator
+from typing import Any
 
 import pytest
-
 from stage import Stage, one_writer_at_a_time
 from test_function_faults import FUNCTIONS, WAYS, check_nothing_twice, prepare
 

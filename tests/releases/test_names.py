@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
-
 from roles import PARAMETERS, RESOURCES
 
 # How many characters a service takes, from its API reference. The local AWS refuses more: `name_lengths`.

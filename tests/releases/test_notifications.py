@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from cloud import install
-
 from stage import ADD_DESCRIPTION, DROP_STARS, Ended, Stage
 from test_verification import serve_badly, verified
 

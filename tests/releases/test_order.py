@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from cloud.bookings import HOTELS, TOKEN
-
 from stage import ADD_DESCRIPTION, DROP_STARS, Stage
 
 ADDED, DROPPED, MIXED = ADD_DESCRIPTION, DROP_STARS, f"{ADD_DESCRIPTION}; DROP TABLE notes"

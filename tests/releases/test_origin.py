@@ -9,10 +9,9 @@ import time
 from datetime import datetime, timedelta, timezone
 
 import pytest
+import roles
 from cloud import push_image
 from cloud.code_build import CodeBuild
-
-import roles
 from stage import REPOSITORY, Ended, Stage
 
 ROLE = "FinishReleaseRole"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from cloud import Environment
 from stage import ADD_DESCRIPTION, DROP_STARS, Ended, Stage
 
 
-def check(stage: Stage, environment, ended: Ended, outcome: str) -> None:
+def check(stage: Stage, environment: Environment, ended: Ended, outcome: str) -> None:
     """What every release leaves: its end state, one record, one message, and a free lock."""
     assert ended.outcome == outcome, ended.report["whatHappened"]
     assert ended.status == ("SUCCEEDED" if outcome in ("Released", "Superseded", "Held") else "FAILED")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import http.server
 import json
 import threading
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Iterator
+from typing import Any
 
 import pytest
-from cloud.environment import FunctionError
-
 import roles
+from cloud.environment import FunctionError
 from stage import ADD_DESCRIPTION, REPOSITORY, Stage
 from test_redrive import CHANGES, stop_at
 from test_verification import serve_badly, verified
@@ -151,7 +151,7 @@ def test_a_release_without_a_permission_names_it(stage: Stage, missing: Missing)
     arn = ended["executionArn"]
     assert stage.prod.end_state(arn) == missing.outcome
     assert ended["status"] == ("SUCCEEDED" if missing.outcome == "Released" else "FAILED")
-    told = ended.get("cause") if missing.outcome != "Released" else json.dumps(stage.prod.history(arn), default=str)
+    told: str = ended["cause"] if missing.outcome != "Released" else json.dumps(stage.prod.history(arn), default=str)
     assert missing.action in told, told
     # Either all of the change is there, with containers that know it, or nothing of it.
     serves = stage.lightsail.active_image("bookings-api-prod")
@@ -252,7 +252,7 @@ def answers() -> Iterator[Answers]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_PUT(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            answers.received.append(json.loads(body))
+            made.received.append(json.loads(body))
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -261,9 +261,9 @@ def answers() -> Iterator[Answers]:
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        answers = Answers(f"http://127.0.0.1:{server.server_address[1]}/answer")
+        made = Answers(f"http://127.0.0.1:{server.server_address[1]}/answer")
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield answers
+        yield made
         server.shutdown()
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
+import pytest
 from stage import ADD_DESCRIPTION, Stage
 
 LOOK = {"method": "GET", "path": "deploy-requests/*"}
@@ -238,7 +239,7 @@ def test_a_revert_that_fails_needs_a_person(stage: Stage) -> None:
 @pytest.mark.parametrize(
     "fault", [{"kind": "error", "status": 503}, {"kind": "error", "status": 422, "message": "No."}, {"kind": "reset"}]
 )
-def test_a_window_that_cannot_be_closed_does_not_fail_a_good_release(stage: Stage, fault: dict[str, object]) -> None:
+def test_a_window_that_cannot_be_closed_does_not_fail_a_good_release(stage: Stage, fault: dict[str, Any]) -> None:
     stage.planetscale.sql("dev", ADD_DESCRIPTION)
     stage.planetscale.fault(**fault, method="POST", path="deploy-requests/*/skip-revert", count=None)
     with stage.waits(0.005):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any, Callable, Iterator
+from typing import Any
 
 import pytest
 from cloud import Environment, push_index
 from cloud.bookings import TOKEN
-
 from stage import ADD_DESCRIPTION, REPOSITORY, SECRETS, Stage
 
 CANNOT_BE_TOLD = "permission create_deploy_request"
@@ -287,9 +287,9 @@ def test_an_install_succeeds_whatever_is_found(stage: Stage, request_type: str) 
         stage.prod.invoke(
             f"{SERVICE}-preflight",
             {
-                **{"RequestType": request_type, "ResponseURL": url, "StackId": "s", "RequestId": "r"},
-                **{"ResourceType": "Custom::Preflight", "LogicalResourceId": "Preflight"},
-                **{"PhysicalResourceId": "preflight", "ResourceProperties": {"ServiceToken": "x"}},
+                "RequestType": request_type, "ResponseURL": url, "StackId": "s", "RequestId": "r",
+                "ResourceType": "Custom::Preflight", "LogicalResourceId": "Preflight",
+                "PhysicalResourceId": "preflight", "ResourceProperties": {"ServiceToken": "x"},
                 # With an Update alone (CloudFormation's guide, "Custom resource request objects").
                 **({"OldResourceProperties": {"ServiceToken": "x"}} if request_type == "Update" else {}),
             },
@@ -307,7 +307,7 @@ def _cloudformation() -> Iterator[tuple[str, list[bytes]]]:
     answers: list[bytes] = []
 
     class Handler(BaseHTTPRequestHandler):
-        def do_PUT(self) -> None:  # noqa: N802
+        def do_PUT(self) -> None:
             answers.append(self.rfile.read(int(self.headers["Content-Length"])))
             self.send_response(200)
             self.end_headers()

@@ -7,9 +7,10 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator
+from typing import Any
 
 import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER, ResourceNotFoundError
@@ -56,7 +57,7 @@ class Person:
         assert "<" not in command, f"a placeholder that this test does not know: {command}"
         return command
 
-    def preflight(self, environment: str) -> dict:
+    def preflight(self, environment: str) -> dict[str, Any]:
         self.run(command_with(f"{environment}-preflight"))
         return json.loads((self.folder / "preflight.json").read_text())
 
@@ -74,7 +75,9 @@ def command_with(words: str) -> str:
 
 def test_the_regions_of_the_readme_have_container_services() -> None:
     text = (REPOSITORY / "README.md").read_text()
-    named, without = re.search(r"CloudFormation has them in ([^.]+), and not in (\S+),", text).groups()
+    found = re.search(r"CloudFormation has them in ([^.]+), and not in (\S+),", text)
+    assert found
+    named, without = found.groups()
     regions = re.findall(r"[a-z]{2}-[a-z]+-\d", named)
     assert len(regions) > 10
     for region in regions:
@@ -131,7 +134,7 @@ def test_the_install_of_the_readme_leads_to_a_release(person: Person) -> None:
     answer = person.preflight("prod")
     problems = [check for check in answer["checks"] if check["status"] == "problem"]
     assert [check["check"] for check in problems] == ["notifications"], problems
-    queue = "arn:aws:sqs:{}:{}:somebody".format(person.aws.region, person.aws.account)
+    queue = f"arn:aws:sqs:{person.aws.region}:{person.aws.account}:somebody"
     person.aws.client("sqs").create_queue(QueueName="somebody")
     person.aws.client("sns").subscribe(TopicArn=prod.outputs["TopicArn"], Protocol="sqs", Endpoint=queue)
     assert person.preflight("prod")["ready"]

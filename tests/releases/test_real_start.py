@@ -7,17 +7,16 @@ import secrets
 import subprocess
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator
 
 import pytest
 from cloud import Environment, Lightsail, LocalAws, emulator, push_image
 from cloud.local_aws import REPOSITORY
-
-from conftest import WAIT_SCALE, _install
+from conftest import _install
 from stage import REPOSITORY as IMAGES
-from stage import Ended, Stage
+from stage import WAIT_SCALE, Ended, Stage
 
 PROGRAM = REPOSITORY / "local/lightsail/tests/images/app.rs"
 SERVICE = "bookings-api-qa"

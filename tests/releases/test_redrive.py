@@ -6,7 +6,6 @@ from collections import Counter
 from threading import Thread
 
 import pytest
-
 from stage import ADD_DESCRIPTION, Stage, one_writer_at_a_time
 from test_function_faults import FUNCTIONS, WAYS, check_nothing_twice, prepare
 

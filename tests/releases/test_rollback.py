@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from cloud.environment import FunctionError
-
 from stage import ADD_DESCRIPTION, DROP_STARS, REPOSITORY, Ended, Stage
 from test_events import LOOK
 from test_hold import start, started

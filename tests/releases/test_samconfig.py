@@ -6,13 +6,13 @@ SAM splits a text at spaces and at quotation marks, as a shell does: single quot
 from __future__ import annotations
 
 import re
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import tomlkit
-from samcli.cli.types import CfnParameterOverridesType
-
 from roles import CHECKOUT, PARAMETERS
+from samcli.cli.types import CfnParameterOverridesType
 
 WHOLE = re.compile(r"(?P<name>\w+)='(?P<value>[^']*)'")
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Thread
-from typing import Iterator
 
 import pytest
-
 import roles
 from stage import ADD_DESCRIPTION, REPOSITORY, Ended, Stage
 
@@ -136,9 +135,12 @@ def test_a_service_that_is_being_deleted_when_the_deployment_is_made(stage: Stag
 
 
 def test_a_service_that_is_pending_is_waited_for(stage: Stage) -> None:
-    with lightsail_with(stage, serviceCreationMs=600_000), short_lived(stage) as service:
-        with stage.settings(stage.prod, "start-release", SERVICE_NAME=service, CONTAINERS_DEADLINE="60"):
-            ended = stage.release(stage.prod)
+    with (
+        lightsail_with(stage, serviceCreationMs=600_000),
+        short_lived(stage) as service,
+        stage.settings(stage.prod, "start-release", SERVICE_NAME=service, CONTAINERS_DEADLINE="60"),
+    ):
+        ended = stage.release(stage.prod)
     assert ended.outcome == "TimedOut", ended.report["whatHappened"]
     assert f"The container service {service} is PENDING." in ended.report["whatHappened"]
     assert "WaitForService" in ended.states

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Iterator
+from collections.abc import Iterator
 
 import pytest
 from cloud import Environment, Lightsail, LocalAws
 from cloud.local_aws import REPOSITORY
-
 from stage import ADD_DESCRIPTION, Stage
 
 # A step of a release: how many looks at its deploy request come before, and how it ends when it waits in vain.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from samcli.yamlhelper import yaml_parse
-
 from roles import CHECKOUT, RESOURCES, TEMPLATE
+from samcli.yamlhelper import yaml_parse
 
 # Lambda documents no source ARN or account in the context in which it takes on a function's role: with a condition on
 # them the function could not start. Nobody can give the role to a function of another account.
@@ -97,7 +97,7 @@ def test_an_alarm_watches_a_metric_that_there_is_and_tells_the_topic_what_to_do(
     assert alarm["AlarmActions"] == [{"Ref": "Topic"}]
     assert alarm["TreatMissingData"] == "notBreaching"
     description = alarm["AlarmDescription"]
-    assert len(description.get("Fn::Sub") if isinstance(description, dict) else description) > 60, "says what to do"
+    assert len(description["Fn::Sub"] if isinstance(description, dict) else description) > 60, "says what to do"
     watched = (json.dumps(alarm["Namespace"]), alarm["MetricName"])
     ours = {
         (json.dumps(transformation["MetricNamespace"]), transformation["MetricName"])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Callable, Iterator
-
-import pytest
-from cloud import Environment
+from typing import Any
 
 import figures
+import pytest
+from cloud import Environment
 from stage import ADD_DESCRIPTION, Stage
 
 HOUR, DAY = 3_600, 86_400

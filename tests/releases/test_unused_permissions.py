@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 
 import pytest
-from cloud import Environment, LocalAws
-
 import roles
+from cloud import Environment, LocalAws
 
 # Between them they call everything.
 NEEDED = ("test_buildspec", "test_events", "test_outcomes", "test_permissions", "test_preflight", "test_redrive", "test_rollback", "test_verification")

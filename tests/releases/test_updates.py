@@ -11,7 +11,6 @@ import tomlkit
 from cloud import Environment, install
 from cloud.local_aws import REPOSITORY as CHECKOUT
 from cloud.processes import ProcessFailed
-
 from stage import ADD_DESCRIPTION, REPOSITORY, Stage
 from test_installs import left_of, sids
 

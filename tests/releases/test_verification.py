@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Iterator
+from typing import Any
 
 import pytest
-
 import roles
 from stage import ADD_DESCRIPTION, DROP_STARS, Ended, Stage
 from test_outcomes import check

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cloud.install import build_directory, fingerprint
@@ -52,7 +53,7 @@ def test_the_short_demo_runs_in_a_folder_with_a_space(elsewhere: Path) -> None:
         "CARGO_TARGET_DIR": str(target_directory()),
         "PYTHONPATH": f"{elsewhere / 'local'}:{elsewhere / 'tests'}",
     }
-    user: dict[str, int] = {}
+    user: dict[str, Any] = {}
     if os.geteuid() == 0 and others_may_read(Path(sys.executable).resolve()) and others_may_read(target_directory()):
         for path in (elsewhere.parent, *elsewhere.parent.rglob("*")):
             os.chown(path, NOBODY, NOBODY, follow_symlinks=False)

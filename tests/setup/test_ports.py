@@ -7,20 +7,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from cloud.ports import Port
 
 
-def test_two_who_ask_at_the_same_time_get_two_ports(monkeypatch) -> None:
+def test_two_who_ask_at_the_same_time_get_two_ports(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cloud.ports._numbers", lambda: [20_101, 20_102, 20_103])
     with Port() as first, Port() as second:
         assert first.number != second.number
         # Nor does another process get one of them.
-        ask = "import cloud.ports as p; p._numbers = lambda: [%d, %d]; p.Port()" % (first.number, second.number)
+        ask = f"import cloud.ports as p; p._numbers = lambda: [{first.number}, {second.number}]; p.Port()"
         said = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True)
         assert "every port is taken" in said.stderr
 
 
-def test_a_port_on_which_something_listens_is_left_alone(monkeypatch) -> None:
+def test_a_port_on_which_something_listens_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     with Port() as free, socket.socket() as listener:
         number = free.number
         free.close()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib.machinery
 import importlib.util
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pins
 import progress
@@ -19,11 +19,13 @@ from packaging.requirements import Requirement
 SYSTEMS = ("Debian and Ubuntu", "Fedora", "Arch", "macOS")
 
 
-def setup_module_of_the_project():
+def setup_module_of_the_project() -> Any:
     """`local/setup`, which has no suffix."""
     path = CHECKOUT / "local" / "setup"
     loader = importlib.machinery.SourceFileLoader("setup_of_the_project", str(path))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    spec = importlib.util.spec_from_loader(loader.name, loader)
+    assert spec
+    module = importlib.util.module_from_spec(spec)
     loader.exec_module(module)
     return module
 

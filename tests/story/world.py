@@ -13,13 +13,16 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cloud import Environment, Lightsail, LocalAws, PlanetScale, emulator, install
 from cloud.bookings import DATABASE, ORGANIZATION, TOKEN
 from cloud.code_build import CodeBuild
 from cloud.local_aws import REPOSITORY
 from cloud.mariadb import MariaDb, query
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 APPLICATION = REPOSITORY / "examples" / "bookings-api"
 ADD_DESCRIPTION = "ALTER TABLE hotels ADD description VARCHAR(400)"
@@ -51,7 +54,7 @@ class World:
         self._stack = ExitStack()
         self.environments: dict[str, Environment] = {}
 
-    def __enter__(self) -> World:
+    def __enter__(self) -> Self:
         try:
             database = self._stack.enter_context(MariaDb())
             self.aws = self._stack.enter_context(

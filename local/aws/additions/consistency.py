@@ -35,14 +35,14 @@ def _set(request: dict[str, Any]) -> dict[str, Any]:
     return dict(_behind)
 
 
-def _describe_execution(describe: Any, request: dict[str, Any]) -> tuple:
+def _describe_execution(describe: Any, request: dict[str, Any]) -> tuple[Any, ...]:
     arn = request.get("executionArn", "")
     if _is_unknown(stepfunctions._executions.get(arn)):
         return error_response_json("ExecutionDoesNotExist", f"Execution Does Not Exist: '{arn}'", 400)
     return describe(request)
 
 
-def _list_executions(list_executions: Any, request: dict[str, Any]) -> tuple:
+def _list_executions(list_executions: Any, request: dict[str, Any]) -> tuple[Any, ...]:
     status, headers, body = list_executions(request)
     if status != 200:
         return status, headers, body

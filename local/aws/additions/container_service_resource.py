@@ -93,7 +93,7 @@ def _deploy_if_declared(client: Any, name: str, properties: Properties) -> None:
     if not declared:
         return
     containers = {container["ContainerName"]: _container(container) for container in declared["Containers"]}
-    current = _service(client, name).get("currentDeployment") or {}
+    current = _there(client, name).get("currentDeployment") or {}
     if containers == current.get("containers"):
         return
     endpoint = declared.get("PublicEndpoint")
@@ -148,10 +148,10 @@ def _attributes(service: dict[str, Any]) -> dict[str, str]:
 
 def _wait_until_stable(client: Any, name: str) -> dict[str, Any]:
     _wait(
-        lambda: (_service(client, name) or {}).get("state") in _STABLE,
+        lambda: _there(client, name).get("state") in _STABLE,
         f"container service {name} did not become {', '.join(sorted(_STABLE))}",
     )
-    return _service(client, name)
+    return _there(client, name)
 
 
 def _wait(is_done: Any, failure: str) -> None:
@@ -160,6 +160,12 @@ def _wait(is_done: Any, failure: str) -> None:
         if time.monotonic() > deadline:
             raise ValueError(f"{failure} within {_STABLE_WITHIN_SECONDS} s")
         time.sleep(_POLL_SECONDS)
+
+
+def _there(client: Any, name: str) -> dict[str, Any]:
+    service = _service(client, name)
+    assert service is not None, f"container service {name} is gone"
+    return service
 
 
 def _service(client: Any, name: str) -> dict[str, Any] | None:

@@ -23,7 +23,7 @@ def register(name: str, handler: Handler) -> None:
 def install() -> None:
     ministack = app.app
 
-    async def with_control_path(scope: dict, receive: Callable, send: Callable) -> None:
+    async def with_control_path(scope: dict[str, Any], receive: Callable[..., Awaitable[Any]], send: Callable[..., Awaitable[Any]]) -> None:
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):
             status, answer = _answer(scope, await _body(receive))
             await _send(send, status, answer)
@@ -33,7 +33,7 @@ def install() -> None:
     app.app = with_control_path
 
 
-def _answer(scope: dict, body: bytes) -> tuple[int, dict[str, Any]]:
+def _answer(scope: dict[str, Any], body: bytes) -> tuple[int, dict[str, Any]]:
     handler = _handlers.get(scope["path"].removeprefix(PREFIX))
     if handler is None:
         known = ", ".join(PREFIX + name for name in sorted(_handlers))
@@ -43,13 +43,13 @@ def _answer(scope: dict, body: bytes) -> tuple[int, dict[str, Any]]:
     try:
         arguments = json.loads(body or b"{}")
         if not isinstance(arguments, dict):
-            raise ValueError("the body must be a JSON object")
+            raise ValueError("the body must be a JSON object")  # noqa: TRY004 - is answered as what is wrong with a value
         return 200, handler(arguments)
     except ValueError as error:
         return 400, {"error": str(error)}
 
 
-async def _body(receive: Callable[[], Awaitable[dict]]) -> bytes:
+async def _body(receive: Callable[[], Awaitable[dict[str, Any]]]) -> bytes:
     body = b""
     while True:
         message = await receive()
@@ -58,7 +58,7 @@ async def _body(receive: Callable[[], Awaitable[dict]]) -> bytes:
             return body
 
 
-async def _send(send: Callable[[dict], Awaitable[None]], status: int, answer: dict) -> None:
+async def _send(send: Callable[[dict[str, Any]], Awaitable[None]], status: int, answer: dict[str, Any]) -> None:
     headers = [(b"content-type", b"application/json")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": json.dumps(answer).encode()})

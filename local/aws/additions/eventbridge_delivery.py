@@ -29,7 +29,7 @@ from additions.wrapping import wrap
 SERVICE = "events.amazonaws.com"
 
 _logger = logging.getLogger("eventbridge")
-_delivery: contextvars.ContextVar[tuple[dict, dict] | None] = contextvars.ContextVar("delivery", default=None)
+_delivery: contextvars.ContextVar[tuple[dict[str, Any], dict[str, Any]] | None] = contextvars.ContextVar("delivery", default=None)
 
 
 def install() -> None:
@@ -39,7 +39,7 @@ def install() -> None:
     eventbridge._dispatch_to_lambda = _dispatch_to_lambda
 
 
-def _invoke_target(invoke_target: Any, target: dict, event: dict, rule: dict, view: Any = None) -> None:
+def _invoke_target(invoke_target: Any, target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any], view: Any = None) -> None:
     token = _delivery.set((target, rule))
     try:
         invoke_target(target, event, rule, view)
@@ -58,7 +58,7 @@ def _dispatch_to_lambda(function_arn: str, payload: str) -> None:
         lambda_svc.invoke_async_with_retry(record, json.loads(payload))
 
 
-def _dispatch_to_sqs(dispatch: Any, spec: Any, payload: str, parameters: dict | None = None) -> None:
+def _dispatch_to_sqs(dispatch: Any, spec: Any, payload: str, parameters: dict[str, Any] | None = None) -> None:
     if _queue_allows(str(spec)):
         dispatch(spec, payload, parameters)
     else:
@@ -119,5 +119,5 @@ def _fail(payload: str, code: str, message: str) -> None:
     _count(rule, "InvocationsSentToDlq")
 
 
-def _count(rule: dict, metric: str) -> None:
+def _count(rule: dict[str, Any], metric: str) -> None:
     cloudwatch.record_metric("AWS/Events", metric, 1, "Count", {"RuleName": rule["Name"]})

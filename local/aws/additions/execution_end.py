@@ -72,7 +72,7 @@ def _scaled_sleep(scaled_sleep: Any, seconds: float) -> None:
         raise stepfunctions._ExecutionError("States.Runtime", "The execution has ended")
 
 
-def _add_event(add_event: Any, execution: dict[str, Any], event_type: str, details: Any = None) -> dict:
+def _add_event(add_event: Any, execution: dict[str, Any], event_type: str, details: Any = None) -> dict[str, Any]:
     run = _run.get()
     if run and run.execution is execution:
         if run.remaining() <= 0:

@@ -17,7 +17,7 @@ def install() -> None:
     wrap(stepfunctions, "_add_event", _add_event)
 
 
-def _add_event(add_event: Any, execution: dict[str, Any], event_type: str, details: Any = None) -> dict:
+def _add_event(add_event: Any, execution: dict[str, Any], event_type: str, details: Any = None) -> dict[str, Any]:
     if event_type == "TaskFailed" and details["taskFailedEventDetails"]["error"] == "States.Timeout":
         return add_event(execution, "TaskTimedOut", {"taskTimedOutEventDetails": details["taskFailedEventDetails"]})
     event = add_event(execution, event_type, details)

@@ -39,7 +39,7 @@ def _set(request: dict[str, Any]) -> dict[str, Any]:
     return dict(_limits)
 
 
-def _add_event(add_event: Any, execution: dict[str, Any], event_type: str, details: Any = None) -> dict:
+def _add_event(add_event: Any, execution: dict[str, Any], event_type: str, details: Any = None) -> dict[str, Any]:
     if not event_type.startswith("Execution"):
         # One is left for ExecutionFailed.
         if len(execution["events"]) >= _limits["events"] - 1:

@@ -25,7 +25,7 @@ def install() -> None:
     wrap(stepfunctions, "_evaluate_jsonata_choice_rule", _evaluate_choice_rule)
 
 
-def _start_execution(start_execution: Any, request: dict[str, Any]) -> tuple:
+def _start_execution(start_execution: Any, request: dict[str, Any]) -> tuple[Any, ...]:
     name = request.get("name")
     if name is not None and not _NAME.fullmatch(name):
         return error_response_json("InvalidName", f"Invalid Name: '{name}'")
@@ -40,7 +40,7 @@ def _start_execution(start_execution: Any, request: dict[str, Any]) -> tuple:
     return start_execution(request)
 
 
-def _describe_execution(describe_execution: Any, request: dict[str, Any]) -> tuple:
+def _describe_execution(describe_execution: Any, request: dict[str, Any]) -> tuple[Any, ...]:
     # Only a succeeded execution has an output.
     status, headers, body = describe_execution(request)
     answer = json.loads(body)
@@ -73,7 +73,7 @@ def _apply_output_path(apply_output_path: Any, state: dict[str, Any], data: Any,
     return apply_output_path(state, data, ctx)
 
 
-def _execute_choice(execute_choice: Any, state: dict[str, Any], raw_input: Any, ctx: Any = None) -> tuple:
+def _execute_choice(execute_choice: Any, state: dict[str, Any], raw_input: Any, ctx: Any = None) -> tuple[Any, ...]:
     # The state's own Output applies when no rule matched. It sees the variables before Assign.
     if stepfunctions._state_query_language(state, ctx) != "JSONata" or "Output" not in state:
         return execute_choice(state, raw_input, ctx)

@@ -35,7 +35,7 @@ def _set_delivery(request: dict[str, Any]) -> dict[str, Any]:
     return dict(_settings)
 
 
-def _put_image(put_image: Any, request: dict[str, Any]) -> tuple:
+def _put_image(put_image: Any, request: dict[str, Any]) -> tuple[Any, ...]:
     name, tag = request.get("repositoryName", ""), request.get("imageTag", "")
     digest = request.get("imageDigest") or ecr._image_digest(request.get("imageManifest", ""))
     if _is_unchanged(name, tag, digest):
@@ -52,7 +52,7 @@ def _put_image(put_image: Any, request: dict[str, Any]) -> tuple:
     return answer
 
 
-def _put_manifest(put_manifest: Any, name: str, reference: str, headers: dict, body: Any) -> tuple:
+def _put_manifest(put_manifest: Any, name: str, reference: str, headers: dict[str, Any], body: Any) -> tuple[Any, ...]:
     # A push of what is there already succeeds in the registry protocol, and nothing happened.
     raw = body if isinstance(body, bytes) else (body or "").encode()
     digest = ecr._content_digest(raw)
@@ -66,7 +66,7 @@ def _put_manifest(put_manifest: Any, name: str, reference: str, headers: dict, b
     return answer
 
 
-def _batch_delete_image(batch_delete_image: Any, request: dict[str, Any]) -> tuple:
+def _batch_delete_image(batch_delete_image: Any, request: dict[str, Any]) -> tuple[Any, ...]:
     name = request.get("repositoryName", "")
     before = {image["imageDigest"]: _media_types(image) for image in ecr._images.get(name) or []}
     answer = batch_delete_image(request)

@@ -52,7 +52,7 @@ def _find_image(repository: str, image_id: dict[str, Any]) -> dict[str, Any] | N
     return None
 
 
-def _describe_images(describe_images: Any, request: dict[str, Any]) -> tuple:
+def _describe_images(describe_images: Any, request: dict[str, Any]) -> tuple[Any, ...]:
     # An unknown image is an error, not an empty answer.
     name = request.get("repositoryName", "")
     for image_id in request.get("imageIds") or [] if name in ecr._repositories else []:
@@ -72,7 +72,7 @@ def _describe_images(describe_images: Any, request: dict[str, Any]) -> tuple:
     return status, headers, json.dumps(answer).encode()
 
 
-def _list_images(request: dict[str, Any]) -> tuple:
+def _list_images(request: dict[str, Any]) -> tuple[Any, ...]:
     # One entry for each tag, and one for each untagged image.
     name = request.get("repositoryName", "")
     if name not in ecr._repositories:
@@ -88,7 +88,7 @@ def _list_images(request: dict[str, Any]) -> tuple:
     return json_response({"imageIds": image_ids})
 
 
-def _batch_delete_image(batch_delete_image: Any, request: dict[str, Any]) -> tuple:
+def _batch_delete_image(batch_delete_image: Any, request: dict[str, Any]) -> tuple[Any, ...]:
     # Deleting by tag removes the tag; the image goes with its last one.
     name = request.get("repositoryName", "")
     untagged, remaining = [], []
@@ -106,7 +106,7 @@ def _batch_delete_image(batch_delete_image: Any, request: dict[str, Any]) -> tup
     return status, headers, json.dumps(answer).encode()
 
 
-def _set_repository_policy(set_repository_policy: Any, request: dict[str, Any]) -> tuple:
+def _set_repository_policy(set_repository_policy: Any, request: dict[str, Any]) -> tuple[Any, ...]:
     # A principal must exist: the empty ARN of a puller role not yet active is refused.
     try:
         statements = json.loads(request.get("policyText") or "").get("Statement", [])
@@ -124,25 +124,25 @@ def _set_repository_policy(set_repository_policy: Any, request: dict[str, Any]) 
     return set_repository_policy(request)
 
 
-def _invalid_policy(message: str) -> tuple:
+def _invalid_policy(message: str) -> tuple[Any, ...]:
     return error_response_json("InvalidParameterException", message)
 
 
-def _create_repository(create_repository: Any, request: dict[str, Any]) -> tuple:
+def _create_repository(create_repository: Any, request: dict[str, Any]) -> tuple[Any, ...]:
     answer = create_repository(request)
     if answer[0] == 200 and request.get(EXCLUSION_FILTERS):
         ecr._repositories[request["repositoryName"]][EXCLUSION_FILTERS] = request[EXCLUSION_FILTERS]
     return answer
 
 
-def _put_image_tag_mutability(put_image_tag_mutability: Any, request: dict[str, Any]) -> tuple:
+def _put_image_tag_mutability(put_image_tag_mutability: Any, request: dict[str, Any]) -> tuple[Any, ...]:
     answer = put_image_tag_mutability(request)
     if answer[0] == 200:
         ecr._repositories[request["repositoryName"]][EXCLUSION_FILTERS] = request.get(EXCLUSION_FILTERS)
     return answer
 
 
-def _get_download_url_for_layer(get_download_url: Any, request: dict[str, Any]) -> tuple:
+def _get_download_url_for_layer(get_download_url: Any, request: dict[str, Any]) -> tuple[Any, ...]:
     # An address from which the layer can really be fetched without credentials, as from the real, signed one.
     status, headers, body = get_download_url(request)
     if status != 200:
@@ -188,7 +188,7 @@ def _apply_policies(apply_policies: Any, name: str, properties: dict[str, Any]) 
 
 
 def _with_exclusion_filters(update: Any) -> Any:
-    def update_repository(physical_id: str, old: dict, new: dict, *rest: Any, **named: Any) -> tuple:
+    def update_repository(physical_id: str, old: dict[str, Any], new: dict[str, Any], *rest: Any, **named: Any) -> tuple[Any, ...]:
         name, attributes = update(physical_id, old, new, *rest, **named)
         ecr._repositories[name][EXCLUSION_FILTERS] = _resource_properties(lambda _: {}, new)[EXCLUSION_FILTERS]
         return name, attributes

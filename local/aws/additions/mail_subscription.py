@@ -21,7 +21,7 @@ def install() -> None:
     handlers = provisioners._RESOURCE_HANDLERS["AWS::SNS::Subscription"]
     create = handlers["create"]
 
-    def create_subscription(logical_id: str, properties: dict[str, Any], stack_name: str) -> tuple:
+    def create_subscription(logical_id: str, properties: dict[str, Any], stack_name: str) -> tuple[Any, ...]:
         created = create(logical_id, properties, stack_name)
         if topic := sns._topics.get(properties.get("TopicArn", "")):
             sns._refresh_subscription_counts(topic)

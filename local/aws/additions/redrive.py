@@ -40,13 +40,13 @@ def install() -> None:
 
 async def _handle_request(
     handle: Any, method: str, path: str, headers: dict[str, str], body: bytes, query: Any
-) -> tuple:
+) -> tuple[Any, ...]:
     if headers.get("x-amz-target", "").endswith(".RedriveExecution"):
         return stepfunctions._finalize_response(_redrive(json.loads(body or b"{}")))
     return await handle(method, path, headers, body, query)
 
 
-def _redrive(request: dict[str, Any]) -> tuple:
+def _redrive(request: dict[str, Any]) -> tuple[Any, ...]:
     arn = request.get("executionArn", "")
     execution = stepfunctions._executions.get(arn)
     if not execution:
@@ -73,7 +73,7 @@ def _not_redrivable(execution: dict[str, Any]) -> str | None:
     return None
 
 
-def _start_execution(start: Any, request: dict[str, Any]) -> tuple:
+def _start_execution(start: Any, request: dict[str, Any]) -> tuple[Any, ...]:
     status, headers, body = start(request)
     if status == 200:
         execution = stepfunctions._executions[json.loads(body)["executionArn"]]
@@ -81,7 +81,7 @@ def _start_execution(start: Any, request: dict[str, Any]) -> tuple:
     return status, headers, body
 
 
-def _describe_execution(describe: Any, request: dict[str, Any]) -> tuple:
+def _describe_execution(describe: Any, request: dict[str, Any]) -> tuple[Any, ...]:
     status, headers, body = describe(request)
     if status != 200:
         return status, headers, body
@@ -99,7 +99,7 @@ def _describe_execution(describe: Any, request: dict[str, Any]) -> tuple:
     return status, headers, json.dumps(answer).encode()
 
 
-def _add_event(add_event: Any, execution: dict[str, Any], event_type: str, details: Any = None) -> dict:
+def _add_event(add_event: Any, execution: dict[str, Any], event_type: str, details: Any = None) -> dict[str, Any]:
     if event_type == "FailStateEntered":
         _resumes.set(None)
         entered = details["stateEnteredEventDetails"]
@@ -110,17 +110,17 @@ def _add_event(add_event: Any, execution: dict[str, Any], event_type: str, detai
     return add_event(execution, event_type, details)
 
 
-def _execute(execute: Any, state: dict[str, Any], state_input: Any, context: Any = None) -> tuple:
+def _execute(execute: Any, state: dict[str, Any], state_input: Any, context: Any = None) -> tuple[Any, ...]:
     return _enter(context, state_input) or execute(state, state_input, context)
 
 
 def _execute_task(
     execute: Any, state: dict[str, Any], state_input: Any, execution: dict[str, Any], context: Any
-) -> tuple:
+) -> tuple[Any, ...]:
     return _enter(context, state_input) or execute(state, state_input, execution, context)
 
 
-def _enter(context: dict[str, Any] | None, state_input: Any) -> tuple | None:
+def _enter(context: dict[str, Any] | None, state_input: Any) -> tuple[Any, ...] | None:
     """Note where the execution is; in a redriven one that begins, the way to where it was."""
     if not context or "Execution" not in context:
         return None

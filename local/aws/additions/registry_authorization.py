@@ -44,12 +44,12 @@ def install() -> None:
     wrap(ecr, "handle_registry_request", _handle_registry_request)
 
 
-async def _remember_caller(handle_request: Any, method: str, path: str, headers: dict, *rest: Any) -> tuple:
+async def _remember_caller(handle_request: Any, method: str, path: str, headers: dict[str, Any], *rest: Any) -> tuple[Any, ...]:
     _caller.set((extract_access_key_id(headers) or "", headers.get("x-amz-security-token", "")))
     return await handle_request(method, path, headers, *rest)
 
 
-def _get_authorization_token(get_authorization_token: Any, request: dict[str, Any]) -> tuple:
+def _get_authorization_token(get_authorization_token: Any, request: dict[str, Any]) -> tuple[Any, ...]:
     status, headers, body = get_authorization_token(request)
     answer = json.loads(body)
     password = base64.urlsafe_b64encode(json.dumps(_caller.get()).encode()).decode()
@@ -59,8 +59,8 @@ def _get_authorization_token(get_authorization_token: Any, request: dict[str, An
 
 
 async def _handle_registry_request(
-    handle: Any, method: str, path: str, headers: dict, body: Any, query_params: Any
-) -> tuple:
+    handle: Any, method: str, path: str, headers: dict[str, Any], body: Any, query_params: Any
+) -> tuple[Any, ...]:
     authorization = next((value for name, value in headers.items() if name.lower() == "authorization"), "")
     verb, name, _ = ecr._parse_v2_path(path) or ("", "", "")
     if app.AUTH and authorization:
@@ -87,7 +87,7 @@ def _holder(authorization: str) -> tuple[str, str] | None:
     return access_key, session_token
 
 
-def _log_in(message: str) -> tuple:
+def _log_in(message: str) -> tuple[Any, ...]:
     status, headers, body = ecr._registry_error(401, "UNAUTHORIZED", message)
     realm = f'Basic realm="https://{get_account_id()}.dkr.ecr.{get_region()}.amazonaws.com/",service="ecr.amazonaws.com"'
     return status, {**headers, "Www-Authenticate": realm}, body

@@ -35,7 +35,7 @@ def _set(request: dict[str, Any]) -> dict[str, Any]:
     return dict(_settings)
 
 
-def _set_repository_policy(set_policy: Any, request: dict[str, Any]) -> tuple:
+def _set_repository_policy(set_policy: Any, request: dict[str, Any]) -> tuple[Any, ...]:
     for principal in _principals(request.get("policyText", "")):
         first_named = _first_named.setdefault(principal, time.monotonic())
         age = time.monotonic() - first_named
@@ -45,7 +45,7 @@ def _set_repository_policy(set_policy: Any, request: dict[str, Any]) -> tuple:
     return set_policy(request)
 
 
-def _get_repository_policy(get_policy: Any, request: dict[str, Any]) -> tuple:
+def _get_repository_policy(get_policy: Any, request: dict[str, Any]) -> tuple[Any, ...]:
     status, headers, body = get_policy(request)
     text = body.decode() if isinstance(body, bytes) else body
     for arn in _settings["deleted"]:

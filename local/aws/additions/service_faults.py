@@ -10,7 +10,7 @@ for on-demand tables too); AWS's "Common errors", RequestTimeout and RequestLimi
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ministack import app
@@ -27,7 +27,7 @@ _lock = threading.Lock()
 def install() -> None:
     ministack = app.app
 
-    async def with_faults(scope: dict, receive: Callable, send: Callable) -> None:
+    async def with_faults(scope: dict[str, Any], receive: Callable[..., Awaitable[Any]], send: Callable[..., Awaitable[Any]]) -> None:
         fault = _take(scope) if scope["type"] == "http" else None
         if fault is None:
             await ministack(scope, receive, send)
@@ -49,7 +49,7 @@ def _add(request: dict[str, Any]) -> dict[str, Any]:
         return {"pending": list(_faults)}
 
 
-def _take(scope: dict) -> dict[str, Any] | None:
+def _take(scope: dict[str, Any]) -> dict[str, Any] | None:
     headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
     operation = headers.get("x-amz-target", "").rpartition(".")[2]
     if not operation or _ROOT in headers.get("authorization", ""):
@@ -58,7 +58,7 @@ def _take(scope: dict) -> dict[str, Any] | None:
         return take(_faults, lambda fault: fault["operation"] == operation)
 
 
-async def _refuse(fault: dict[str, Any], receive: Callable, send: Callable) -> None:
+async def _refuse(fault: dict[str, Any], receive: Callable[..., Awaitable[Any]], send: Callable[..., Awaitable[Any]]) -> None:
     while (await receive()).get("more_body"):
         pass
     body = json.dumps({"__type": fault["error"], "message": "The local AWS was told to refuse this call."}).encode()

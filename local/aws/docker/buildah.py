@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -45,7 +45,7 @@ class Buildah:
         }
         self._driver = self._known_driver()
 
-    def run(self, command: str, *arguments: str, stdin: IO | None = None, quiet: bool = False) -> str:
+    def run(self, command: str, *arguments: str, stdin: IO[str] | None = None, quiet: bool = False) -> str:
         """Run a command of buildah. Its standard output is returned, and shown unless `quiet`.
 
         Raises BuildahFailed when it fails.
@@ -61,7 +61,7 @@ class Buildah:
             raise BuildahFailed(f"buildah {command} ended with code {result.returncode}")
         return (result.stdout or "").strip()
 
-    def images(self, name: str) -> list[dict]:
+    def images(self, name: str) -> list[dict[str, Any]]:
         """The local image of this name. Raises BuildahFailed when there is none."""
         return json.loads(self.run("images", "--json", "--digests", name, quiet=True))
 

@@ -5,6 +5,7 @@ import os
 import sys
 import traceback
 import urllib.request
+from typing import Any
 
 import boto3
 
@@ -15,7 +16,7 @@ class Refused(Exception):
     """A named error that the state machine catches."""
 
 
-def start(event):
+def start(event: dict[str, Any]) -> dict[str, Any]:
     """Start an execution for a push; its name is a pure function of the event."""
     detail = event["detail"]
     name = f"{detail['image-tag']}-{detail['image-digest'].removeprefix('sha256:')[:12]}"
@@ -26,7 +27,7 @@ def start(event):
     return {"executionArn": answer["executionArn"]}
 
 
-def work(event):
+def work(event: dict[str, Any]) -> dict[str, Any]:
     """Do what the event asks for."""
     for line in event.get("lines", []):
         print(json.dumps(line), flush=True)
@@ -39,7 +40,7 @@ def work(event):
     return {"logFormat": os.environ.get("AWS_LAMBDA_LOG_FORMAT"), "looks": 1}
 
 
-def answer_stack(event):
+def answer_stack(event: dict[str, Any]) -> dict[str, Any]:
     """A custom resource that tells the stack what it was asked."""
     answer = {
         "Status": "SUCCESS",
@@ -54,7 +55,7 @@ def answer_stack(event):
     return {}
 
 
-def main():
+def main() -> None:
     handler = {"start": start, "work": work, "answer": answer_stack}[os.environ["HANDLES"]]
     while True:
         with urllib.request.urlopen(f"{RUNTIME}/next") as response:
@@ -68,7 +69,7 @@ def main():
             send(f"{request_id}/error", {"errorType": type(error).__name__, "errorMessage": str(error)})
 
 
-def send(path, body):
+def send(path: str, body: dict[str, Any]) -> None:
     urllib.request.urlopen(urllib.request.Request(f"{RUNTIME}/{path}", json.dumps(body).encode())).close()
 
 
