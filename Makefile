@@ -38,6 +38,7 @@ lint: for-lint ## Check format, lints, template, workflows, pins and dependencie
 	.local/checkov/bin/checkov --config-file .checkov.yaml
 	.local/workflows/bin/zizmor --offline --persona pedantic --quiet .github
 	.local/python/bin/ruff check .
+	.local/python/bin/ruff format --check .
 	.local/python/bin/mypy
 	$(TOOLS)/python local/pins.py --check
 	$(TOOLS)/python local/dependencies.py

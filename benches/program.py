@@ -54,9 +54,7 @@ class Program:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
-    ) -> None:
+    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
         if self._process.returncode is None:
             self._signal(signal.SIGKILL)
             self._process.wait()
@@ -113,4 +111,3 @@ class Program:
         self._output.seek(0)
         tail = self._output.read().decode(errors="replace").splitlines()[-20:]
         return Failed("\n".join([f"{self._name} {what}", *tail]))
-

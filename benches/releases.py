@@ -308,8 +308,7 @@ class _Stage:
         """The megabytes of each function, as the template sets them."""
         client = self._aws.client("lambda")
         return {
-            name: client.get_function_configuration(FunctionName=name)["MemorySize"]
-            for name in environment.functions()
+            name: client.get_function_configuration(FunctionName=name)["MemorySize"] for name in environment.functions()
         }
 
     def _schema_lag(self) -> dict[str, Any]:

@@ -193,9 +193,7 @@ class _Site:
     def _uploaded(self, template: str) -> str:
         """Where CloudFormation reads it: it is too long to be in a request."""
         client = self.aws.client("s3")
-        client.create_bucket(
-            Bucket="benchmark", CreateBucketConfiguration={"LocationConstraint": self.aws.region}
-        )
+        client.create_bucket(Bucket="benchmark", CreateBucketConfiguration={"LocationConstraint": self.aws.region})
         client.put_object(Bucket="benchmark", Key="template.yaml", Body=template.encode())
         return f"https://s3.{self.aws.region}.amazonaws.com/benchmark/template.yaml"
 

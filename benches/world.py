@@ -87,6 +87,7 @@ class Push:
 
 def push(environment: Environment, repository: str, tag: str) -> Push:
     """Push a new image by its commit and by its moving tag. With events delivered "never" this starts nothing."""
+
     def once() -> str:
         return push_image(environment.aws, repository, [secrets.token_hex(20), tag], unique=True)
 

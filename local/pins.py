@@ -47,8 +47,11 @@ def for_python(pins: list[Requirement], python: str) -> list[str]:
     """The pins that count for this Python, without their conditions: pip would judge those by its own Python."""
     # Wheels for Linux on x86-64 are asked for.
     environment = {
-        "python_version": python.rpartition(".")[0], "python_full_version": python,
-        "sys_platform": "linux", "platform_machine": "x86_64", "implementation_name": "cpython",
+        "python_version": python.rpartition(".")[0],
+        "python_full_version": python,
+        "sys_platform": "linux",
+        "platform_machine": "x86_64",
+        "implementation_name": "cpython",
     }
     return [f"{pin.name}{pin.specifier}" for pin in pins if pin.marker is None or pin.marker.evaluate(environment)]
 
@@ -59,7 +62,16 @@ def installs(name: str, pins: list[str], python: str) -> bool:
         asked = Path(folder, "pins.txt")
         asked.write_text("\n".join(pins))
         command = [
-            *(sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--dry-run", "--no-deps"),
+            *(
+                sys.executable,
+                "-m",
+                "pip",
+                "--disable-pip-version-check",
+                "--no-input",
+                "install",
+                "--dry-run",
+                "--no-deps",
+            ),
             *("--ignore-installed", "--target", folder, "--python-version", python, "--only-binary=:all:"),
             *("--requirement", str(asked)),
         ]

@@ -23,7 +23,9 @@ def bill_of_materials(project: Path, programs: list[str], target: str) -> dict[s
     packages = {package["id"]: package for package in metadata["packages"]}
     needs = {node["id"]: _compiled_in(node) for node in metadata["resolve"]["nodes"]}
     roots = sorted(
-        key for key, package in packages.items() if any("bin" in t["kind"] and t["name"] in programs for t in package["targets"])
+        key
+        for key, package in packages.items()
+        if any("bin" in t["kind"] and t["name"] in programs for t in package["targets"])
     )
     found, unseen = set(), list(roots)
     while unseen:

@@ -63,7 +63,10 @@ class CodeBuild:
     def checkout(self, repository: Path, version: str) -> Path:
         """A clone with the whole history, at a branch or commit."""
         clone = self._folder / f"source-{len(list(self._folder.iterdir()))}"
-        for command in (["clone", "--quiet", str(repository), str(clone)], ["-C", str(clone), "checkout", "--quiet", version]):
+        for command in (
+            ["clone", "--quiet", str(repository), str(clone)],
+            ["-C", str(clone), "checkout", "--quiet", version],
+        ):
             subprocess.run(["git", *command], check=True)
         return clone
 
@@ -125,7 +128,9 @@ class CodeBuild:
 
     def environment(self, source: Path, specification: dict[str, Any], webhook: Mapping[str, str]) -> dict[str, str]:
         """What the commands see."""
-        head = subprocess.run(["git", "-C", str(source), "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+        head = subprocess.run(
+            ["git", "-C", str(source), "rev-parse", "HEAD"], check=True, capture_output=True, text=True
+        )
         machine = {name: os.environ[name] for name in _OF_THE_MACHINE if name in os.environ}
         variables = {
             **machine,
@@ -214,7 +219,9 @@ def _commands(specification: dict[str, Any]) -> list[str]:
 
 def _write_commands(state: Path, commands: list[str], shell: Shell, variables: Mapping[str, str], source: Path) -> None:
     (state / "directory").write_text(f"{source}\n")
-    (state / "environment").write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()))
+    (state / "environment").write_text(
+        "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
+    )
     driver = [f"cd {shlex.quote(str(source))}"]
     quoted = shlex.quote(str(state))
     for number, command in enumerate(commands):
@@ -232,5 +239,7 @@ def _write_commands(state: Path, commands: list[str], shell: Shell, variables: M
 def _exported(state: Path, names: list[str]) -> dict[str, str]:
     script = '. "$1"; shift; for name; do printf "%s=%s\\0" "$name" "${!name-}"; done'
     command = ["bash", "-c", script, "bash", str(state / "environment"), *names]
-    output = subprocess.run(command, capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"]}).stdout
+    output = subprocess.run(
+        command, capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"]}
+    ).stdout
     return dict(entry.split("=", 1) for entry in output.split("\0") if entry)

@@ -58,7 +58,12 @@ def push_image(
     with `arguments`.
     """
     image = _assemble(
-        architecture, dict(files or {"index.html": "hello\n"}), program, ["/app", *arguments], dict(labels or {}), unique
+        architecture,
+        dict(files or {"index.html": "hello\n"}),
+        program,
+        ["/app", *arguments],
+        dict(labels or {}),
+        unique,
     )
     registry = _Registry(aws, repository)
     for blob in image.blobs:

@@ -74,18 +74,24 @@ class Lightsail:
 
     def active_image(self, service: str) -> str | None:
         """The image reference of the service's active deployment, which has one container."""
-        found: Iterator[dict[str, Any]] = (s for s in self.api.get("/_control/services") if s["containerServiceName"] == service)
+        found: Iterator[dict[str, Any]] = (
+            s for s in self.api.get("/_control/services") if s["containerServiceName"] == service
+        )
         deployment = next(found, {}).get("currentDeployment")
         return next(iter(deployment["containers"].values()))["image"] if deployment else None
 
     def public_url(self, service: str) -> str:
         """Where the service is reached: its containers answer, or rules when the local AWS runs none."""
-        found: Iterator[dict[str, Any]] = (s for s in self.api.get("/_control/services") if s["containerServiceName"] == service)
+        found: Iterator[dict[str, Any]] = (
+            s for s in self.api.get("/_control/services") if s["containerServiceName"] == service
+        )
         return next(found)["url"]
 
     def log(self, service: str, container: str) -> list[str]:
         """The lines of a container's log."""
-        found: Iterator[dict[str, Any]] = (s for s in self.api.get("/_control/services") if s["containerServiceName"] == service)
+        found: Iterator[dict[str, Any]] = (
+            s for s in self.api.get("/_control/services") if s["containerServiceName"] == service
+        )
         return [line["message"] for line in next(found)["logs"].get(container, [])]
 
     def _judge(self, verdict: str, log: tuple[str, ...]) -> None:

@@ -30,7 +30,12 @@ URL_VARIABLE = "PLANETSCALE_EMULATOR_DATABASE_SERVER"
 # Small and fast; nothing has to outlive a crash of the machine.
 _SETTINGS = (
     *("--bind-address=127.0.0.1", "--skip-name-resolve", "--skip-log-bin", "--performance-schema=OFF"),
-    *("--character-set-server=utf8mb4", "--max-connections=200", "--key-buffer-size=1M", "--aria-pagecache-buffer-size=8M"),
+    *(
+        "--character-set-server=utf8mb4",
+        "--max-connections=200",
+        "--key-buffer-size=1M",
+        "--aria-pagecache-buffer-size=8M",
+    ),
     *("--innodb-buffer-pool-size=32M", "--innodb-log-file-size=8M", "--innodb-flush-log-at-trx-commit=0"),
     *("--innodb-flush-method=nosync", "--innodb-doublewrite=0", "--sync-frm=OFF"),
 )

@@ -68,7 +68,10 @@ def complete(project: Path, directory: Path, programs: list[str], target: str) -
     """Add the bill of materials of these programs, and the checksums of every file."""
     bill = bill_of_materials(project, programs, target)
     (directory / BILL).write_text(json.dumps(bill, indent=1) + "\n")
-    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(directory)}\n" for path in _files(directory)]
+    lines = [
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(directory)}\n"
+        for path in _files(directory)
+    ]
     (directory / CHECKSUMS).write_text("".join(lines))
 
 
@@ -121,7 +124,9 @@ def _build(project: Path, architecture: str) -> Path:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make package", description=__doc__.splitlines()[0])
-    parser.add_argument("--architecture", choices=TARGETS, help="only this one; else each that this machine compiles for")
+    parser.add_argument(
+        "--architecture", choices=TARGETS, help="only this one; else each that this machine compiles for"
+    )
     wanted = parser.parse_args().architecture
     # x86_64 is at the top, because it is the template's default.
     folders = {"x86_64": REPOSITORY / "dist", "arm64": REPOSITORY / "dist" / "arm64"}
@@ -129,7 +134,9 @@ def main() -> int:
         if wanted not in (None, architecture):
             continue
         if not is_installed(target):
-            say(f"{architecture}: left out, because this Rust has no target {target}. `rustup target add {target}` adds it.")
+            say(
+                f"{architecture}: left out, because this Rust has no target {target}. `rustup target add {target}` adds it."
+            )
             if wanted or architecture == "x86_64":
                 return 1
             continue

@@ -15,7 +15,9 @@ from demo.show import closer, progress, report, summary
 
 
 def run(console: Console, keep: bool) -> int:
-    console.print("[bold]Starting a local AWS, a PlanetScale with MariaDB behind it, and a Lightsail that starts containers[/]")
+    console.print(
+        "[bold]Starting a local AWS, a PlanetScale with MariaDB behind it, and a Lightsail that starts containers[/]"
+    )
     with ExitStack() as stack:
         with progress(console, "starting"):
             world = stack.enter_context(World(wait_scale=0.1))

@@ -120,7 +120,10 @@ class Picture:
 
     def svg(self, journey: Journey | None = None) -> str:
         """The picture, and over it the way that an execution took."""
-        boxes = (_in_group(_box(state, journey), None if journey is None else state.name in journey.seconds) for state in self.states.values())
+        boxes = (
+            _in_group(_box(state, journey), None if journey is None else state.name in journey.seconds)
+            for state in self.states.values()
+        )
         # Over the lines, which they would be lost under.
         times = (_time(state, journey.seconds.get(state.name, [])) for state in self.states.values() if journey)
         parts = [*self._bands, *_edges(self.states, self._rows, journey), *boxes, *times, _legend(self.height - 30)]
@@ -280,7 +283,9 @@ def _place_lane(lane: Lane, upwards: bool, rows: list[list[State]], taken: list[
 def _short(source: State, target: State, is_error: bool) -> str:
     x, y, tx, ty = source.x, source.y + _HEIGHT / 2, target.x, target.y - _HEIGHT / 2 - 5
     half = (ty - y) / 2
-    return _line(f"M{x:.1f},{y:.1f} C{x:.1f},{y + half:.1f} {tx:.1f},{ty - half:.1f} {tx:.1f},{ty:.1f}", tx, ty, is_error)
+    return _line(
+        f"M{x:.1f},{y:.1f} C{x:.1f},{y + half:.1f} {tx:.1f},{ty - half:.1f} {tx:.1f},{ty:.1f}", tx, ty, is_error
+    )
 
 
 def _long(source: State, lane: Lane, is_error: bool, number: int) -> str:
@@ -288,9 +293,14 @@ def _long(source: State, lane: Lane, is_error: bool, number: int) -> str:
     apart = number % 4 * 3
     side = 1 if lane.x > source.x else -1
     x, y = source.x + side * source.width / 4, source.y + _HEIGHT / 2
-    tx, ty = lane.target.x + (1 if lane.x > lane.target.x else -1) * lane.target.width / 4, lane.target.y - _HEIGHT / 2 - 5
+    tx, ty = (
+        lane.target.x + (1 if lane.x > lane.target.x else -1) * lane.target.width / 4,
+        lane.target.y - _HEIGHT / 2 - 5,
+    )
     below, above = y + 6 + apart, ty - 3 - apart
-    return _line(_rounded([(x, y), (x, below), (lane.x, below), (lane.x, above), (tx, above), (tx, ty)]), tx, ty, is_error)
+    return _line(
+        _rounded([(x, y), (x, below), (lane.x, below), (lane.x, above), (tx, above), (tx, ty)]), tx, ty, is_error
+    )
 
 
 def _rounded(points: list[tuple[float, float]]) -> str:

@@ -142,7 +142,9 @@ def _deployments(site: Site) -> tuple[list[Deployment], str | None]:
         container = next(iter(shown["containers"].values()))
         commit = container["image"].rpartition(":")[2]
         marker = container["environment"].get(_MARKER, "")
-        found[shown["version"]] = Deployment(shown["version"], commit, marker, datetime.max.replace(tzinfo=timezone.utc))
+        found[shown["version"]] = Deployment(
+            shown["version"], commit, marker, datetime.max.replace(tzinfo=timezone.utc)
+        )
     for effect in site.aws.lightsail.get("/_control/effects"):
         deployment = found.get(effect.get("version"))
         if effect["service"] != site.service or deployment is None:
@@ -204,9 +206,7 @@ def _longest(names: list[str], message: str) -> str | None:
     return max(found, key=len, default=None)
 
 
-def _leaks(
-    site: Site, histories: dict[str, Any], records: list[dict[str, Any]], messages: list[str]
-) -> Iterator[str]:
+def _leaks(site: Site, histories: dict[str, Any], records: list[dict[str, Any]], messages: list[str]) -> Iterator[str]:
     readable = {f"the history of {name}": json.dumps(events, default=str) for name, events in histories.items()}
     readable |= {
         "the functions' logs": "\n".join(site.environment.logs()),

@@ -191,9 +191,7 @@ class Plan:
 
     def told(self) -> dict[str, Any]:
         """The plan as it is written to the log folder."""
-        places = [
-            {**asdict(place), "script": [step.told() for step in place.script]} for place in self.places
-        ]
+        places = [{**asdict(place), "script": [step.told() for step in place.script]} for place in self.places]
         return {"seed": self.seed, "releases": self.releases, "places": places}
 
     def counts(self) -> Counter[str]:

@@ -133,9 +133,7 @@ def install_all(aws: LocalAws, plan: Plan, timeline: Timeline, show: Callable[[s
     return [_install(aws, plan, place, timeline, show) for place in plan.places]
 
 
-def _install(
-    aws: LocalAws, plan: Plan, place: Place, timeline: Timeline, show: Callable[[str], None]
-) -> Site:
+def _install(aws: LocalAws, plan: Plan, place: Place, timeline: Timeline, show: Callable[[str], None]) -> Site:
     sharing = [other.name for other in plan.places if other.repository == place.repository]
     parameters = {
         "Application": APPLICATION,

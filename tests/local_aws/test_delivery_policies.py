@@ -59,7 +59,9 @@ def rule(aws: Any) -> Iterator[Rule]:
 
 
 @pytest.mark.parametrize("condition", [{}, {"SourceAccount": ACCOUNT}], ids=["arn", "arn and account"])
-def test_a_permission_with_a_source_account_lets_no_rule_invoke(aws: Any, toy: Any, rule: Rule, condition: dict[str, Any]) -> None:
+def test_a_permission_with_a_source_account_lets_no_rule_invoke(
+    aws: Any, toy: Any, rule: Rule, condition: dict[str, Any]
+) -> None:
     permission = {"Action": "lambda:InvokeFunction", "Principal": "events.amazonaws.com", "SourceArn": rule.arn}
     client = aws.client("lambda")
     client.add_permission(FunctionName="toy-answer", StatementId=RULE, **permission, **condition)
@@ -78,8 +80,14 @@ def test_a_permission_with_a_source_account_lets_no_rule_invoke(aws: Any, toy: A
         client.remove_permission(FunctionName="toy-answer", StatementId=RULE)
 
 
-def test_a_dead_letter_queue_that_asks_for_the_account_gets_nothing_and_that_is_counted(aws: Any, toy: Any, rule: Rule) -> None:
-    allow(aws, rule.dead_letters, {"ArnEquals": {"aws:SourceArn": rule.arn}, "StringEquals": {"aws:SourceAccount": ACCOUNT}})
+def test_a_dead_letter_queue_that_asks_for_the_account_gets_nothing_and_that_is_counted(
+    aws: Any, toy: Any, rule: Rule
+) -> None:
+    allow(
+        aws,
+        rule.dead_letters,
+        {"ArnEquals": {"aws:SourceArn": rule.arn}, "StringEquals": {"aws:SourceAccount": ACCOUNT}},
+    )
     lost = rule.count("InvocationsFailedToBeSentToDlq")
     function = aws.client("lambda").get_function_configuration(FunctionName="toy-answer")["FunctionArn"]
 
@@ -90,7 +98,9 @@ def test_a_dead_letter_queue_that_asks_for_the_account_gets_nothing_and_that_is_
 
 
 @pytest.mark.parametrize("condition", [None, "arn"])
-def test_a_queue_is_reached_by_the_arn_of_its_rule_and_by_that_of_no_other(aws: Any, rule: Rule, condition: str | None) -> None:
+def test_a_queue_is_reached_by_the_arn_of_its_rule_and_by_that_of_no_other(
+    aws: Any, rule: Rule, condition: str | None
+) -> None:
     queue = aws.client("sqs").create_queue(QueueName="policies-target")["QueueUrl"]
     source = rule.arn if condition else f"{rule.arn}-another"
     allow(aws, queue, {"ArnEquals": {"aws:SourceArn": source}})

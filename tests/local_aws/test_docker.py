@@ -16,7 +16,11 @@ from buildah import is_loopback
 
 
 def docker(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
-    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(home), "DOCKER_STAND_IN_HOME": str(home)}
+    environment = {
+        "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+        "HOME": str(home),
+        "DOCKER_STAND_IN_HOME": str(home),
+    }
     command = [sys.executable, str(FOLDER / "docker" / "docker"), *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=environment)
 
@@ -49,7 +53,9 @@ def test_a_name_without_a_registry_is_docker_hubs(name: str, full: str) -> None:
 
 def test_only_the_loopback_device_is_talked_to_without_tls() -> None:
     assert all(map(is_loopback, ["127.0.0.1:5000/a", "localhost", "localhost:80/a", "[::1]:5000/a"]))
-    assert not any(map(is_loopback, ["docker.io/a", "localhost.example.com/a", "127.0.0.1.example.com/a", "10.0.0.1/a"]))
+    assert not any(
+        map(is_loopback, ["docker.io/a", "localhost.example.com/a", "127.0.0.1.example.com/a", "10.0.0.1/a"])
+    )
 
 
 def test_what_the_stand_in_does_not_know_is_refused(tmp_path: Path) -> None:

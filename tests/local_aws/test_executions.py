@@ -54,7 +54,9 @@ def test_a_stopped_execution_stays_stopped(aws: LocalAws, start: Callable[..., s
     assert toy.history(arn)[-1]["type"] == "ExecutionAborted"
 
 
-def test_an_execution_times_out_by_the_full_length_of_its_waits(aws: LocalAws, start: Callable[..., str], toy: Environment) -> None:
+def test_an_execution_times_out_by_the_full_length_of_its_waits(
+    aws: LocalAws, start: Callable[..., str], toy: Environment
+) -> None:
     # The machine's timeout is a day; the waits of the local AWS are a hundredth.
     aws.scale_waits(0)
     try:
@@ -65,7 +67,9 @@ def test_an_execution_times_out_by_the_full_length_of_its_waits(aws: LocalAws, s
     assert toy.history(execution["executionArn"])[-1]["type"] == "ExecutionTimedOut"
 
 
-def test_a_stopped_execution_that_is_redriven_goes_on_where_it_was(aws: LocalAws, start: Callable[..., str], toy: Environment) -> None:
+def test_a_stopped_execution_that_is_redriven_goes_on_where_it_was(
+    aws: LocalAws, start: Callable[..., str], toy: Environment
+) -> None:
     client = aws.client("stepfunctions")
     arn = start("redriven", wait=500)
     wait_for(lambda: toy.end_state(arn) == "WaitABit")
@@ -87,7 +91,9 @@ def test_a_stopped_execution_that_is_redriven_goes_on_where_it_was(aws: LocalAws
         client.redrive_execution(executionArn=arn)
 
 
-def test_a_failed_execution_that_is_redriven_enters_its_fail_state_again(aws: LocalAws, start: Callable[..., str], toy: Environment) -> None:
+def test_a_failed_execution_that_is_redriven_enters_its_fail_state_again(
+    aws: LocalAws, start: Callable[..., str], toy: Environment
+) -> None:
     arn = start("failed", function="missing")
     failed = toy.wait_for_execution(arn)
     assert failed["status"] == "FAILED"
@@ -116,7 +122,9 @@ def test_a_fault_of_lambda_is_met_by_the_next_calls(aws: LocalAws, start: Callab
     assert aws.control.post("/_local/function-faults", {"show": True})["pending"] == []
 
 
-def test_an_idle_environment_is_ended_and_the_next_call_has_another(aws: LocalAws, start: Callable[..., str], toy: Environment) -> None:
+def test_an_idle_environment_is_ended_and_the_next_call_has_another(
+    aws: LocalAws, start: Callable[..., str], toy: Environment
+) -> None:
     toy.wait_for_execution(start("warm"))
     assert environments(aws, "toy-work")
     aws.control.post("/_local/idle-environments", {"seconds": 0})

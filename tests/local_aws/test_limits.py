@@ -130,7 +130,9 @@ def test_a_stack_with_a_rule_whose_name_is_too_long_fails(aws: Any, longest: int
     client = aws.client("cloudformation")
     name = f"long-{longest}"
     client.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": {"Rule": rule}}), OnFailure="DO_NOTHING")
-    found = wait_for(lambda: [s for s in client.describe_stacks(StackName=name)["Stacks"] if "PROGRESS" not in s["StackStatus"]])
+    found = wait_for(
+        lambda: [s for s in client.describe_stacks(StackName=name)["Stacks"] if "PROGRESS" not in s["StackStatus"]]
+    )
     assert found[0]["StackStatus"] == ("CREATE_COMPLETE" if longest == 64 else "CREATE_FAILED")
     client.delete_stack(StackName=name)
 
@@ -163,7 +165,10 @@ def test_a_line_without_a_timestamp_is_info_whatever_it_says(aws: Any, toy: Any,
     now = "2026-11-23T03:46:53.000001Z"
     lines = [
         {"level": "ERROR", "message": f"{level} no time"},
-        *({"timestamp": now, "level": name, "message": f"{level} {name.lower()}"} for name in ("INFO", "DEBUG", "ERROR")),
+        *(
+            {"timestamp": now, "level": name, "message": f"{level} {name.lower()}"}
+            for name in ("INFO", "DEBUG", "ERROR")
+        ),
     ]
     logging = {"LogFormat": "JSON", "ApplicationLogLevel": level}
     aws.client("lambda").update_function_configuration(FunctionName="toy-work", LoggingConfig=logging)

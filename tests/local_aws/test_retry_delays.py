@@ -23,9 +23,9 @@ def waited(aws: LocalAws, toy: Environment) -> Iterator[Callable[..., float]]:
     def run(name: str, **retry: Any) -> float:
         definition = yaml.safe_load(made["definition"])
         definition["States"]["Work"]["Retry"] = [{"ErrorEquals": [ERROR], "MaxAttempts": TRIES, **retry}]
-        machine = client.create_state_machine(
-            name=name, definition=json.dumps(definition), roleArn=made["roleArn"]
-        )["stateMachineArn"]
+        machine = client.create_state_machine(name=name, definition=json.dumps(definition), roleArn=made["roleArn"])[
+            "stateMachineArn"
+        ]
         machines.append(machine)
         clock = {"follow": [], "execution": name}
         aws.control.post("/_local/clock", clock)

@@ -52,7 +52,9 @@ def test_another_emulator_can_ask_what_a_role_allows(aws: LocalAws) -> None:
     assert aws.control.post("/_local/authorize", unknown)["code"] == "UnrecognizedClientException"
 
 
-def test_a_lightsail_call_without_permission_is_refused_by_name(aws: LocalAws, toy: Environment, lightsail_emulator: Path | None) -> None:
+def test_a_lightsail_call_without_permission_is_refused_by_name(
+    aws: LocalAws, toy: Environment, lightsail_emulator: Path | None
+) -> None:
     if lightsail_emulator is None:
         pytest.skip("the Lightsail emulator is not built")
     with pytest.raises(FunctionError, match="AccessDeniedException") as refusal:

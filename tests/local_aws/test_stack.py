@@ -12,7 +12,9 @@ def test_a_custom_resource_is_answered_by_its_function(toy: Environment) -> None
     assert toy.outputs["Greeting"].startswith("hello ")
 
 
-def test_an_update_reaches_the_custom_resource(aws: LocalAws, toy: Environment, lightsail_emulator: Path | None) -> None:
+def test_an_update_reaches_the_custom_resource(
+    aws: LocalAws, toy: Environment, lightsail_emulator: Path | None
+) -> None:
     parameters = {"Name": "everyone", **({"ContainerServiceName": "toy"} if lightsail_emulator else {})}
     assert install(aws, "toy", parameters, project=TOY).outputs["Greeting"] == "hello everyone"
 
@@ -26,7 +28,9 @@ def test_a_secret_has_no_value_until_it_is_put(aws: LocalAws, toy: Environment) 
     assert toy.outputs["Secret"].startswith("arn:aws:secretsmanager:")
 
 
-def test_a_container_service_is_created_with_its_puller_role(aws: LocalAws, toy: Environment, lightsail_emulator: Path | None) -> None:
+def test_a_container_service_is_created_with_its_puller_role(
+    aws: LocalAws, toy: Environment, lightsail_emulator: Path | None
+) -> None:
     if lightsail_emulator is None:
         pytest.skip("the Lightsail emulator is not built")
     [service] = aws.client("lightsail").get_container_services(serviceName="toy")["containerServices"]

@@ -36,7 +36,9 @@ def qa(aws: LocalAws) -> Iterator[Environment]:
     environment = _install(aws, "qa", {**SOURCE, "SourceBranch": "qa", "DockerHub": "true"})
     yield environment
     _count(environment)
-    figures.count("faults of Lightsail", Counter(filter(None, (r.get("fault") for r in aws.lightsail.get("/_control/requests")))))
+    figures.count(
+        "faults of Lightsail", Counter(filter(None, (r.get("fault") for r in aws.lightsail.get("/_control/requests"))))
+    )
     figures.count("faults of Lambda", Counter(aws.control.post("/_local/function-faults", {"show": True})["played"]))
 
 

@@ -98,4 +98,6 @@ def test_an_image_for_another_processor(stage: Stage) -> None:
 
 def test_parameters_that_contradict_each_other_are_refused_at_the_install(stage: Stage) -> None:
     with pytest.raises(ProcessFailed, match="PlanetScaleOrganization is needed"):
-        install(stage.aws, "prod", {"PlanetScaleDatabase": DATABASE, "PlanetScaleOrganization": ""}, show=lambda _: None)
+        install(
+            stage.aws, "prod", {"PlanetScaleDatabase": DATABASE, "PlanetScaleOrganization": ""}, show=lambda _: None
+        )

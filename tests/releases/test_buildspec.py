@@ -340,7 +340,9 @@ def test_a_build_may_push_to_its_repository_and_do_nothing_else(
     aws.client("ecr").create_repository(repositoryName="another")
     elsewhere = f"{qa_builds.registry}/another"
     file = repository.folder / "buildspec.yml"
-    file.write_text(file.read_text().replace("$REPOSITORY_URI", elsewhere).replace("${REPOSITORY_URI%%/*}", qa_builds.registry))
+    file.write_text(
+        file.read_text().replace("$REPOSITORY_URI", elsewhere).replace("${REPOSITORY_URI%%/*}", qa_builds.registry)
+    )
     repository.commit("qa", f"elsewhere, {repository.folder}")
     build = failed(qa_builds.build(qa_builds.checkout(repository.folder, "qa")))
     assert re.search(r"denied|is not authorized to perform: ecr:\w+ on resource: \S+/another", build.log), build.log

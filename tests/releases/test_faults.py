@@ -116,7 +116,9 @@ def test_a_cancelled_migration_is_a_rejection(stage: Stage) -> None:
     assert "description" not in stage.planetscale.schema("main")
 
 
-@pytest.mark.parametrize("kind", ["throttling", "serviceException", "resetBefore", "resetAfter", "errorAfter", "truncate"])
+@pytest.mark.parametrize(
+    "kind", ["throttling", "serviceException", "resetBefore", "resetAfter", "errorAfter", "truncate"]
+)
 def test_a_fault_of_lightsails_create_call_never_makes_two_deployments(stage: Stage, kind: str) -> None:
     stage.lightsail.fault(kind, "CreateContainerServiceDeployment")
     ended = stage.release(stage.qa)
@@ -124,7 +126,8 @@ def test_a_fault_of_lightsails_create_call_never_makes_two_deployments(stage: St
     started = [
         effect
         for effect in stage.lightsail.api.get("/_control/effects")
-        if effect["kind"] == "deploymentStarted" and effect["version"] == ended.report["deployment"]["version"]
+        if effect["kind"] == "deploymentStarted"
+        and effect["version"] == ended.report["deployment"]["version"]
         and effect["service"] == "bookings-api-qa"
     ]
     assert len(started) == 1
@@ -132,7 +135,8 @@ def test_a_fault_of_lightsails_create_call_never_makes_two_deployments(stage: St
     services = stage.lightsail.api.get("/_control/services")
     images = [
         next(iter(deployment["containers"].values()))["image"]
-        for service in services if service["containerServiceName"] == "bookings-api-qa"
+        for service in services
+        if service["containerServiceName"] == "bookings-api-qa"
         for deployment in service["deployments"]
     ]
     assert images.count(ended.report["image"]) == 1

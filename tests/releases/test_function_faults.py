@@ -220,7 +220,9 @@ def test_a_token_that_is_revoked_while_a_release_runs_ends_it_and_the_next_goes_
     ended = stage.ended(stage.prod, digest)
     assert ended.outcome == "ReleaseError"
     assert "401" in ended.report["whatHappened"] and "FillPlanetScaleSecret" in ended.report["whatHappened"]
-    stage.planetscale.api.put(f"/_control/tokens/{TOKEN['id']}", {"token": TOKEN["token"], "organization": ORGANIZATION})
+    stage.planetscale.api.put(
+        f"/_control/tokens/{TOKEN['id']}", {"token": TOKEN["token"], "organization": ORGANIZATION}
+    )
     assert stage.release_by_hand(stage.prod).outcome == "Released"
     assert "description" in stage.planetscale.schema("main")
     assert stage.planetscale.open_requests() == []

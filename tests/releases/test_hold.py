@@ -42,7 +42,12 @@ def test_a_held_push_touches_nothing_is_told_once_and_is_released_when_the_hold_
     assert "as was told" in start(stage, LOOK)["because"]
     time = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     push = {"result": "SUCCESS", "repository-name": "bookings-api", "image-digest": digest, "action-type": "PUSH"}
-    event = {"source": "aws.ecr", "detail-type": "ECR Image Action", "time": time, "detail": {**push, "image-tag": "prod"}}
+    event = {
+        "source": "aws.ecr",
+        "detail-type": "ECR Image Action",
+        "time": time,
+        "detail": {**push, "image-tag": "prod"},
+    }
     again = started(stage, start(stage, event))
     assert again.outcome == "Held"
     assert len(messages(stage, digest)) == 1
@@ -97,7 +102,10 @@ def test_a_hold_that_is_over_before_it_begins_or_says_nothing_is_refused(stage: 
 
 
 def test_the_stack_prints_both_commands_with_a_payload_that_is_taken(stage: Stage) -> None:
-    for output, filled in (("Hold", {"<why>": "A drill.", "<2030-12-31T18:00:00Z>": "2099-12-31T18:00:00Z"}), ("ClearHold", {})):
+    for output, filled in (
+        ("Hold", {"<why>": "A drill.", "<2030-12-31T18:00:00Z>": "2099-12-31T18:00:00Z"}),
+        ("ClearHold", {}),
+    ):
         command = stage.prod.outputs[output]
         for placeholder, value in filled.items():
             assert placeholder in command

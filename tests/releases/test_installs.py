@@ -33,7 +33,11 @@ def test_a_third_environment_is_one_more_section_and_goes_alone(stage: Stage, tm
     finally:
         stage.aws.control.post("/_local/principals", {})
     stage.aws.put_secret("bookings-api/staging/connection-string", "mysql://emulated@127.0.0.1/bookings_api")
-    assert sids(stage) == {"LightsailPullBookingsApiQa", "LightsailPullBookingsApiProd", "LightsailPullBookingsApiStaging"}
+    assert sids(stage) == {
+        "LightsailPullBookingsApiQa",
+        "LightsailPullBookingsApiProd",
+        "LightsailPullBookingsApiStaging",
+    }
     digest = stage.push("staging")
     assert stage.ended(staging, digest).outcome == "Released"
 
@@ -119,7 +123,11 @@ def left_of(stage: Stage, stack: str) -> list[str]:
     """What bears the stack's name, of every kind that the template makes."""
     client = stage.aws.client
     found = [
-        *(f["FunctionName"] for page in client("lambda").get_paginator("list_functions").paginate() for f in page["Functions"]),
+        *(
+            f["FunctionName"]
+            for page in client("lambda").get_paginator("list_functions").paginate()
+            for f in page["Functions"]
+        ),
         *(r["RoleName"] for page in client("iam").get_paginator("list_roles").paginate() for r in page["Roles"]),
         *(m["name"] for m in client("stepfunctions").list_state_machines()["stateMachines"]),
         *(r["Name"] for r in client("events").list_rules()["Rules"]),

@@ -65,7 +65,9 @@ def test_an_addition_while_the_containers_go_first_is_refused(stage: Stage, redr
     assert "the new containers serve" in ended.report["whatHappened"]
 
 
-@pytest.mark.parametrize("words", ["Deploy request must be approved before deploying.", "This deploy request is not deployable"])
+@pytest.mark.parametrize(
+    "words", ["Deploy request must be approved before deploying.", "This deploy request is not deployable"]
+)
 def test_an_approval_is_waited_for_whatever_its_want_looks_like(stage: Stage, words: str) -> None:
     stage.planetscale.settings(approval_refusal=words, unapproved_is_deployable=False)
     stage.planetscale.require_approval(True)

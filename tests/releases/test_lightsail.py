@@ -8,7 +8,9 @@ from stage import ADD_DESCRIPTION, REPOSITORY, Stage
 SERVICE = "bookings-api-qa"
 
 
-@pytest.mark.parametrize("kind", ["throttling", "serviceException", "resetBefore", "resetAfter", "errorAfter", "truncate"])
+@pytest.mark.parametrize(
+    "kind", ["throttling", "serviceException", "resetBefore", "resetAfter", "errorAfter", "truncate"]
+)
 @pytest.mark.parametrize("operation", ["GetContainerServices", "GetContainerServiceDeployments", "GetContainerLog"])
 def test_a_passing_fault_of_a_reading_call_changes_nothing(stage: Stage, operation: str, kind: str) -> None:
     stage.lightsail.fault(kind, operation, count=2)
@@ -50,7 +52,11 @@ def test_the_other_containers_of_a_service_and_their_endpoint_stay(stage: Stage)
         "environment": {"UPSTREAM": "localhost:80"},
         "ports": {"8080": "HTTP"},
     }
-    endpoint = {"containerName": "proxy", "containerPort": 8080, "healthCheck": {"path": "/through", "successCodes": "200"}}
+    endpoint = {
+        "containerName": "proxy",
+        "containerPort": 8080,
+        "healthCheck": {"path": "/through", "successCodes": "200"},
+    }
     deploy = {"operation": "CreateContainerServiceDeployment", "serviceName": SERVICE}
     stage.lightsail.person(**deploy, containers={"app": app, "proxy": proxy}, publicEndpoint=endpoint)
     try:

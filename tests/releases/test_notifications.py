@@ -114,8 +114,10 @@ def test_an_outcome_gives_one_message_to_read_on_a_phone(stage: Stage, outcome: 
     assert happened == ended.report["whatHappened"]
     assert to_do == ended.report["whatToDo"]
     assert f"Commit: {ended.report['commit']}" in details
-    assert any(re.fullmatch(rf"Execution: https://{stage.aws.region}\.console\.aws\S+{re.escape(ended.arn)}", line)
-               for line in details)
+    assert any(
+        re.fullmatch(rf"Execution: https://{stage.aws.region}\.console\.aws\S+{re.escape(ended.arn)}", line)
+        for line in details
+    )
     if request := ended.report["deployRequest"]:
         assert f"Deploy request #{request['number']}: {request['url']}" in details
     assert max(len(line) for line in (where, to_do, *details)) < 400
@@ -124,7 +126,9 @@ def test_an_outcome_gives_one_message_to_read_on_a_phone(stage: Stage, outcome: 
 
 def counted(stage: Stage, ended: Ended) -> bool:
     """Whether the metric filter of the installed stack counts the line that this release's end was logged with."""
-    (installed,) = stage.aws.client("logs").describe_metric_filters(logGroupName="/bookings-api/prod/functions")["metricFilters"]
+    (installed,) = stage.aws.client("logs").describe_metric_filters(logGroupName="/bookings-api/prod/functions")[
+        "metricFilters"
+    ]
     path = re.fullmatch(r"\{ \$\.([\w.]+) IS TRUE \}", installed["filterPattern"])
     assert path, f"this test does not know {installed['filterPattern']}"
     lines = [json.loads(line) for line in stage.prod.logs() if "release finished" in line]
@@ -147,7 +151,9 @@ def test_a_build_that_fails_tells_the_topic(stage: Stage) -> None:
         }
         event = {"source": "aws.codebuild", "detail-type": "CodeBuild Build State Change", "detail": detail}
         stage.aws.control.post("/_local/service-event", event)
-    found = stage.until(lambda: [n["message"] for n in stage.qa.notifications() if "c0ffee" in str(n["message"])], "message")
+    found = stage.until(
+        lambda: [n["message"] for n in stage.qa.notifications() if "c0ffee" in str(n["message"])], "message"
+    )
     (message,) = found
     assert message.startswith(f"bookings-api in qa ({stage.aws.region}): the build of c0ffee-FAILED ended as FAILED.")
     assert "Nothing was released" in message and log in message

@@ -52,7 +52,11 @@ def test_report_record_and_mail_tell_the_build(stage: Stage, builds: CodeBuild) 
     assert origin["logUrl"].startswith("https://console.aws.amazon.com/cloudwatch/")
     assert 180 <= origin["buildSeconds"] <= 600
     assert 7_200 <= origin["leadSeconds"] <= 10_000
-    record = next(json.loads(r["report"]) for r in stage.qa.records() if r["kind"] == "release" and ended.arn.endswith(r["id"][25:]))
+    record = next(
+        json.loads(r["report"])
+        for r in stage.qa.records()
+        if r["kind"] == "release" and ended.arn.endswith(r["id"][25:])
+    )
     assert record["origin"] == origin
     (mail,) = stage.notifications(stage.qa, ended)
     assert "Change: Show the stars of a hotel\nFrom: Zoë Example, pull request #12\nBuild " in mail
@@ -61,7 +65,9 @@ def test_report_record_and_mail_tell_the_build(stage: Stage, builds: CodeBuild) 
 
 def test_a_hostile_commit_is_harmless(stage: Stage, builds: CodeBuild) -> None:
     subject = "\x1b[31m<script>alert(1)</script>\u202e\r\nBcc: x\n" + "é" * 2_000
-    ended = release_of_a_build(stage, builds, COMMIT_SUBJECT=subject, COMMIT_AUTHOR="token=hush\u2066", COMMIT_TIME="yesterday")
+    ended = release_of_a_build(
+        stage, builds, COMMIT_SUBJECT=subject, COMMIT_AUTHOR="token=hush\u2066", COMMIT_TIME="yesterday"
+    )
     assert ended.outcome == "Released", ended.report["whatHappened"]
     origin = ended.report["origin"]
     assert len(origin["subject"]) <= 201 and origin["subject"].isprintable()
@@ -78,7 +84,9 @@ def test_an_image_that_no_build_pushed_is_released_without_an_origin(stage: Stag
 
 
 @pytest.mark.parametrize("action", ["codebuild:ListBuildsForProject", "codebuild:BatchGetBuilds"])
-def test_a_release_that_may_not_look_at_builds_is_released_all_the_same(stage: Stage, builds: CodeBuild, action: str) -> None:
+def test_a_release_that_may_not_look_at_builds_is_released_all_the_same(
+    stage: Stage, builds: CodeBuild, action: str
+) -> None:
     with roles.without(stage.qa, ROLE, action):
         ended = release_of_a_build(stage, builds)
     assert ended.outcome == "Released", ended.report["whatHappened"]
@@ -107,5 +115,7 @@ def test_a_codebuild_that_never_answers_holds_no_release_up(stage: Stage, builds
             silent.accept()
     assert ended.outcome == "Released", ended.report["whatHappened"]
     assert "origin" not in ended.report
-    assert any("could not be looked up" in line and "codebuild:ListBuildsForProject" in line for line in stage.qa.logs())
+    assert any(
+        "could not be looked up" in line and "codebuild:ListBuildsForProject" in line for line in stage.qa.logs()
+    )
     assert "origin" in release_of_a_build(stage, builds).report

@@ -39,7 +39,9 @@ def test_a_person_without_rust_installs_it_and_releases(dist: Path, tmp_path: Pa
         said = subprocess.run(command, cwd=dist, env=variables, capture_output=True, text=True)
         assert said.returncode == 0, said.stdout + said.stderr
         qa = Environment(aws, "bookings-api-qa")
-        aws.put_secret("bookings-api/qa/connection-string", "mysql://emulated:only-for-the-emulator@127.0.0.1/bookings_api")
+        aws.put_secret(
+            "bookings-api/qa/connection-string", "mysql://emulated:only-for-the-emulator@127.0.0.1/bookings_api"
+        )
         push_image(aws, "bookings-api", ["3f2a9c1d", "qa"], unique=True)
         execution = qa.wait_for_execution(within_seconds=300)
         assert qa.end_state(execution["executionArn"]) == "Released"
@@ -84,7 +86,9 @@ def test_the_bill_has_what_cyclonedx_requires(dist: Path) -> None:
     assert {need for dependency in bill["dependencies"] for need in dependency["dependsOn"]} <= known
     for component in components:
         if component["type"] == "library":
-            assert component["licenses"][0]["expression"] and re.fullmatch("[0-9a-f]{64}", component["hashes"][0]["content"])
+            assert component["licenses"][0]["expression"] and re.fullmatch(
+                "[0-9a-f]{64}", component["hashes"][0]["content"]
+            )
 
 
 def test_the_bill_lists_what_is_compiled_in_and_no_more(dist: Path) -> None:

@@ -51,9 +51,13 @@ RELEASES = [
     Missing("DeployDeployRequestRole", SECRET, "with a change", "ReleaseError"),
     Missing("DeployDeployRequestRole", LOCK, "with a change", "ReleaseError"),
     Missing("CreateContainerDeploymentRole", "ecr:DescribeImages", "with a change", "SchemaReverted"),
-    Missing("CreateContainerDeploymentRole", "lightsail:CreateContainerServiceDeployment", "with a change", "SchemaReverted"),
+    Missing(
+        "CreateContainerDeploymentRole", "lightsail:CreateContainerServiceDeployment", "with a change", "SchemaReverted"
+    ),
     Missing("CreateContainerDeploymentRole", "lightsail:GetContainerServices", "with a change", "SchemaReverted"),
-    Missing("CreateContainerDeploymentRole", "lightsail:GetContainerServiceDeployments", "with a change", "SchemaReverted"),
+    Missing(
+        "CreateContainerDeploymentRole", "lightsail:GetContainerServiceDeployments", "with a change", "SchemaReverted"
+    ),
     Missing("CreateContainerDeploymentRole", SECRET, "with a change", "SchemaReverted"),
     Missing("CreateContainerDeploymentRole", LOCK, "with a change", "SchemaReverted"),
     Missing("GetContainerDeploymentRole", "lightsail:GetContainerServiceDeployments", "with a change", "ReleaseError"),
@@ -95,8 +99,21 @@ RELEASES = [
         )
     ),
 ]
-START = {"ecr:DescribeImages": {}, "dynamodb:Query": {"rollback": "previous"}, "states:StartExecution": {}, "dynamodb:PutItem": {}, "dynamodb:GetItem": LOOK, "states:ListExecutions": LOOK, "states:DescribeExecution": LOOK}
-GRANT = ("lightsail:GetContainerServices", "ecr:GetRepositoryPolicy", "ecr:SetRepositoryPolicy", "ecr:DeleteRepositoryPolicy")
+START = {
+    "ecr:DescribeImages": {},
+    "dynamodb:Query": {"rollback": "previous"},
+    "states:StartExecution": {},
+    "dynamodb:PutItem": {},
+    "dynamodb:GetItem": LOOK,
+    "states:ListExecutions": LOOK,
+    "states:DescribeExecution": LOOK,
+}
+GRANT = (
+    "lightsail:GetContainerServices",
+    "ecr:GetRepositoryPolicy",
+    "ecr:SetRepositoryPolicy",
+    "ecr:DeleteRepositoryPolicy",
+)
 # The functions that take the lock again after a redrive.
 REDRIVEN = {"".join(word.title() for word in function.split("-")) + "Role": function for function in CHANGES}
 OTHERS = {
@@ -115,7 +132,9 @@ OTHERS = {
 def test_every_permission_is_tried_or_nobody_here_needs_it() -> None:
     granted = {(role, action) for role, actions in roles.roles().items() for action in actions}
     tried = {(missing.role, missing.action) for missing in RELEASES} | OTHERS
-    elsewhere = {(role, action) for role, action in granted if role == "BuildRole" or roles.not_called_here(role, action)}
+    elsewhere = {
+        (role, action) for role, action in granted if role == "BuildRole" or roles.not_called_here(role, action)
+    }
     assert tried | elsewhere == granted
     assert not tried & elsewhere
 
@@ -155,7 +174,11 @@ def test_a_release_without_a_permission_names_it(stage: Stage, missing: Missing)
     assert missing.action in told, told
     # Either all of the change is there, with containers that know it, or nothing of it.
     serves = stage.lightsail.active_image("bookings-api-prod")
-    if missing.outcome in ("SchemaReverted",) or "DeployRequestRole" in missing.role and missing.outcome == "ReleaseError":
+    if (
+        missing.outcome in ("SchemaReverted",)
+        or "DeployRequestRole" in missing.role
+        and missing.outcome == "ReleaseError"
+    ):
         assert "description" not in stage.planetscale.schema("main")
     if missing.outcome == "Released":
         assert serves == stage.prod.report(arn)["image"]
@@ -219,7 +242,9 @@ def test_a_grant_without_a_permission_names_it_and_changes_nothing(stage: Stage,
     ours = [s for s in statements if "bookings-api-prod" in s["Sid"] or "prod" in json.dumps(s)]
     # What is left to do: everything, or to take the only statement away.
     left = ours[:1] if delete else [s for s in statements if s not in ours]
-    ecr.set_repository_policy(repositoryName=REPOSITORY, policyText=json.dumps({"Version": "2012-10-17", "Statement": left}))
+    ecr.set_repository_policy(
+        repositoryName=REPOSITORY, policyText=json.dumps({"Version": "2012-10-17", "Statement": left})
+    )
     before = ecr.get_repository_policy(repositoryName=REPOSITORY)["policyText"]
     event = {
         "RequestType": "Delete" if delete else "Create",

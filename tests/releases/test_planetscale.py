@@ -51,8 +51,12 @@ def test_a_passing_fault_of_the_way_back_changes_nothing(
     if containers_fail:
         stage.planetscale.sql("dev", ADD_DESCRIPTION)
         stage.lightsail.next_image_fails()
-    for fault in ({"kind": "error", "status": 429, "retry_after": 1}, {"kind": "html"}, {"kind": "reset"},
-                  {"kind": "truncate"}):
+    for fault in (
+        {"kind": "error", "status": 429, "retry_after": 1},
+        {"kind": "html"},
+        {"kind": "reset"},
+        {"kind": "truncate"},
+    ):
         stage.planetscale.fault(**fault, method=method, path=path)
     ended = stage.release(stage.prod)
     assert ended.outcome == ("SchemaReverted" if containers_fail else "Released"), ended.report["whatHappened"]
@@ -69,7 +73,9 @@ def test_an_answer_that_takes_too_long_is_asked_for_again(stage: Stage) -> None:
     assert stage.task_errors(ended.arn) == ["Retryable"]
 
 
-def test_an_outage_of_planetscale_is_outlived_up_to_the_deadline_and_leaves_the_request_to_the_next(stage: Stage) -> None:
+def test_an_outage_of_planetscale_is_outlived_up_to_the_deadline_and_leaves_the_request_to_the_next(
+    stage: Stage,
+) -> None:
     stage.planetscale.sql("dev", ADD_DESCRIPTION)
     stage.planetscale.fault("error", status=503, path="deploy-requests/*", count=None)
     with stage.waits(0.002):
@@ -95,12 +101,20 @@ def test_a_request_in_its_revert_window_is_finished_before_a_new_one_is_made(sta
 
 def test_a_revert_window_that_closes_by_itself_meanwhile_is_no_error(stage: Stage) -> None:
     applied_by_a_person(stage)
-    stage.planetscale.fault("show", method="POST", path="deploy-requests/*/skip-revert", shown={
-        "deployment_state": "complete", "deployment": "complete"})
+    stage.planetscale.fault(
+        "show",
+        method="POST",
+        path="deploy-requests/*/skip-revert",
+        shown={"deployment_state": "complete", "deployment": "complete"},
+    )
     stage.planetscale.durations(complete_pending_revert=0)
     # The list is read before.
-    stage.planetscale.fault("show", method="GET", path="deploy-requests", shown={
-        "deployment_state": "complete_pending_revert", "deployment": "complete_pending_revert", "state": "open"})
+    stage.planetscale.fault(
+        "show",
+        method="GET",
+        path="deploy-requests",
+        shown={"deployment_state": "complete_pending_revert", "deployment": "complete_pending_revert", "state": "open"},
+    )
     assert stage.release(stage.prod).outcome == "Released"
 
 
@@ -109,7 +123,9 @@ def applied_by_a_person(stage: Stage) -> None:
     stage.planetscale.create_request()
     stage.until(lambda: stage.planetscale.request(1)["deployment_state"] == "ready", "ready request")
     stage.planetscale.person("deploy")
-    stage.until(lambda: stage.planetscale.request(1)["deployment_state"] == "complete_pending_revert", "applied request")
+    stage.until(
+        lambda: stage.planetscale.request(1)["deployment_state"] == "complete_pending_revert", "applied request"
+    )
 
 
 def test_a_request_that_failed_before_says_so_and_how_to_go_on(stage: Stage) -> None:

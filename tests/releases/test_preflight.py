@@ -149,7 +149,9 @@ def test_approvals_are_told_with_what_they_mean(stage: Stage) -> None:
 def test_an_open_deploy_request_of_somebody_else(stage: Stage) -> None:
     stage.planetscale.sql("dev", ADD_DESCRIPTION)
     number = stage.planetscale.create_request()
-    expect(stage, "open deploy requests", "problem", f"#{number} from dev into main", "adopts it", to_do="close it: http")
+    expect(
+        stage, "open deploy requests", "problem", f"#{number} from dev into main", "adopts it", to_do="close it: http"
+    )
 
 
 def test_a_deploy_request_of_our_own_is_no_problem(stage: Stage) -> None:
@@ -221,9 +223,7 @@ def test_an_image_for_another_processor(stage: Stage) -> None:
     ("architectures", "status", "words"),
     [(["amd64"], "fine", "for linux/amd64."), ([], "problem", "holds only attestations")],
 )
-def test_an_index_needs_an_image_for_amd64(
-    stage: Stage, architectures: list[str], status: str, words: str
-) -> None:
+def test_an_index_needs_an_image_for_amd64(stage: Stage, architectures: list[str], status: str, words: str) -> None:
     tag = f"{time.monotonic_ns():x}"
     digest = push_index(stage.aws, REPOSITORY, [tag, "prod"], architectures)
     stage.ended(stage.prod, digest)
@@ -243,7 +243,9 @@ def test_before_the_first_push_there_is_nothing_to_check(stage: Stage) -> None:
 def test_nobody_hears_of_releases(stage: Stage) -> None:
     topic = stage.prod.outputs["TopicArn"]
     with _without_subscriptions(stage, topic):
-        expect(stage, "notifications", "problem", "Nobody is subscribed", to_do=f"aws sns subscribe --topic-arn {topic}")
+        expect(
+            stage, "notifications", "problem", "Nobody is subscribed", to_do=f"aws sns subscribe --topic-arn {topic}"
+        )
         mail = stage.aws.client("sns").subscribe(
             TopicArn=topic, Protocol="email", Endpoint="someone@example.com", ReturnSubscriptionArn=True
         )
@@ -254,9 +256,17 @@ def test_nobody_hears_of_releases(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("fault", "check", "words"),
     [
-        (lambda stage: stage.lightsail.fault("throttling", "GetContainerServices", count=9), "container service", "Throttl"),
+        (
+            lambda stage: stage.lightsail.fault("throttling", "GetContainerServices", count=9),
+            "container service",
+            "Throttl",
+        ),
         (lambda stage: stage.planetscale.fault("html", path="databases/*", count=9), "PlanetScale database", "502"),
-        (lambda stage: stage.planetscale.fault("delay", path="deploy-requests", delay_ms=12_000), "open deploy requests", "within 10 s"),
+        (
+            lambda stage: stage.planetscale.fault("delay", path="deploy-requests", delay_ms=12_000),
+            "open deploy requests",
+            "within 10 s",
+        ),
     ],
 )
 def test_a_look_that_fails_is_unknown_and_the_others_go_on(
@@ -287,9 +297,14 @@ def test_an_install_succeeds_whatever_is_found(stage: Stage, request_type: str) 
         stage.prod.invoke(
             f"{SERVICE}-preflight",
             {
-                "RequestType": request_type, "ResponseURL": url, "StackId": "s", "RequestId": "r",
-                "ResourceType": "Custom::Preflight", "LogicalResourceId": "Preflight",
-                "PhysicalResourceId": "preflight", "ResourceProperties": {"ServiceToken": "x"},
+                "RequestType": request_type,
+                "ResponseURL": url,
+                "StackId": "s",
+                "RequestId": "r",
+                "ResourceType": "Custom::Preflight",
+                "LogicalResourceId": "Preflight",
+                "PhysicalResourceId": "preflight",
+                "ResourceProperties": {"ServiceToken": "x"},
                 # With an Update alone (CloudFormation's guide, "Custom resource request objects").
                 **({"OldResourceProperties": {"ServiceToken": "x"}} if request_type == "Update" else {}),
             },

@@ -12,12 +12,18 @@ from samcli.yamlhelper import yaml_parse
 def printed_commands() -> dict[str, str]:
     """The commands among the template's outputs, with a word in place of each reference."""
     outputs = yaml_parse((REPOSITORY / "template.yaml").read_text())["Outputs"]
-    commands = {name: output["Value"]["Fn::Sub"] for name, output in outputs.items() if "The command that" in output["Description"]}
+    commands = {
+        name: output["Value"]["Fn::Sub"]
+        for name, output in outputs.items()
+        if "The command that" in output["Description"]
+    }
     return {name: re.sub(r"\$\{[A-Za-z:]+\}", "name", command) for name, command in commands.items()}
 
 
 def test_the_stack_prints_commands() -> None:
-    assert {"ReleaseByHand", "RollBack", "Hold", "ClearHold", "FillConnectionString", "PreflightCommand"} <= set(printed_commands())
+    assert {"ReleaseByHand", "RollBack", "Hold", "ClearHold", "FillConnectionString", "PreflightCommand"} <= set(
+        printed_commands()
+    )
 
 
 @pytest.mark.parametrize("name", printed_commands())

@@ -135,7 +135,9 @@ def test_a_slow_holder_never_loses_its_lock(stage: Stage) -> None:
 def test_a_release_that_the_state_machine_timed_out_does_not_block_the_next(stage: Stage) -> None:
     client, machine = stage.aws.client("stepfunctions"), stage.qa.outputs["StateMachineArn"]
     usual = client.describe_state_machine(stateMachineArn=machine)["definition"]
-    client.update_state_machine(stateMachineArn=machine, definition=json.dumps({**json.loads(usual), "TimeoutSeconds": 60}))
+    client.update_state_machine(
+        stateMachineArn=machine, definition=json.dumps({**json.loads(usual), "TimeoutSeconds": 60})
+    )
     stage.lightsail.next_image_hangs()
     try:
         digest = stage.push("qa")

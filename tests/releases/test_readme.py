@@ -96,7 +96,7 @@ def person(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
         planetscale.reset(schema=HOTELS, token=TOKEN)
         configuration = (REPOSITORY / "samconfig.toml").read_text()
         # The one thing of a local AWS: where PlanetScale is.
-        parameter = f'    "PlanetScaleApiUrl=\'{aws.planetscale_url}/v1\'",\n]'
+        parameter = f"    \"PlanetScaleApiUrl='{aws.planetscale_url}/v1'\",\n]"
         (folder / "samconfig.toml").write_text(re.sub(r"^\]", parameter, configuration, flags=re.MULTILINE))
         yield Person(aws, folder)
 
@@ -153,7 +153,9 @@ def test_a_deploy_again_reports_again_only_when_a_parameter_changed(person: Pers
 
     configuration = person.folder / "samconfig.toml"
     present = configuration.read_text()
-    configuration.write_text(present.replace("\"Environment='prod'\",", "\"Environment='prod'\",\n    \"PlanetScaleHeadBranch='nowhere'\","))
+    configuration.write_text(
+        present.replace("\"Environment='prod'\",", "\"Environment='prod'\",\n    \"PlanetScaleHeadBranch='nowhere'\",")
+    )
     person.run(command_with("sam deploy --config-env prod"))
     changed = Environment(person.aws, "bookings-api-prod").outputs["PreflightReport"]
     assert "head branch: bookings_api has no branch nowhere." in changed and "has no value" not in changed

@@ -47,7 +47,9 @@ def test_a_release_that_was_stopped_at_a_function_goes_on_there(stage: Stage, fu
     check_nothing_twice(stage, ended)
 
 
-@pytest.mark.parametrize("state", ["WaitForValidation", "WaitForApproval", "WaitForSchema", "WaitForContainers", "WaitForRevert"])
+@pytest.mark.parametrize(
+    "state", ["WaitForValidation", "WaitForApproval", "WaitForSchema", "WaitForContainers", "WaitForRevert"]
+)
 def test_a_release_that_was_stopped_while_it_waited_goes_on_waiting(stage: Stage, state: str) -> None:
     stage.planetscale.sql("dev", ADD_DESCRIPTION)
     stage.planetscale.require_approval(state == "WaitForApproval")

@@ -52,7 +52,12 @@ def test_going_back_starts_the_containers_alone_whatever_dev_holds_and_holds_the
     assert stage.lightsail.active_image("bookings-api-prod") == ended.report["image"]
     assert ended.report["digest"] == older
     assert "breaks it (deploy requests #" in ended.report["whatHappened"]
-    assert ended.report["rollback"] == {**ended.report["rollback"], "step": "Allowed", "insisted": False, "inTheWay": []}
+    assert ended.report["rollback"] == {
+        **ended.report["rollback"],
+        "step": "Allowed",
+        "insisted": False,
+        "inTheWay": [],
+    }
     # The next push waits for a person; going back further, or on to what was released, does not.
     held = stage.release(stage.prod)
     check(stage, stage.prod, held, "Held")
@@ -61,7 +66,9 @@ def test_going_back_starts_the_containers_alone_whatever_dev_holds_and_holds_the
 
 
 @pytest.mark.parametrize("past_the_pipeline", [False, True])
-def test_a_change_that_breaks_the_older_code_is_in_the_way_whoever_deployed_it(stage: Stage, past_the_pipeline: bool) -> None:
+def test_a_change_that_breaks_the_older_code_is_in_the_way_whoever_deployed_it(
+    stage: Stage, past_the_pipeline: bool
+) -> None:
     older = released(stage)
     if past_the_pipeline:
         stage.planetscale.sql("dev", DROP_STARS)

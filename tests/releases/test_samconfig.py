@@ -29,7 +29,12 @@ def entries() -> Iterator[Any]:
                 for entry in settings["parameters"].get("parameter_overrides", []):
                     yield pytest.param(entry, id=f"samconfig.toml {section} {command} {entry.partition('=')[0]}")
     # Those in a comment of samconfig.toml too.
-    documents = ["samconfig.toml", "README.md", *(f"docs/{path.name}" for path in (CHECKOUT / "docs").glob("*.md")), "examples/bookings-api/README.md"]
+    documents = [
+        "samconfig.toml",
+        "README.md",
+        *(f"docs/{path.name}" for path in (CHECKOUT / "docs").glob("*.md")),
+        "examples/bookings-api/README.md",
+    ]
     for document in documents:
         for line in (CHECKOUT / document).read_text().splitlines():
             if re.match(rf'^\s*#?\s*"({"|".join(PARAMETERS)})=.*",?$', line):

@@ -91,7 +91,9 @@ def test_a_service_that_is_disabled_when_the_deployment_is_made(stage: Stage, ch
 
 
 @pytest.mark.parametrize("change", [False, True])
-def test_a_service_that_is_disabled_while_the_containers_are_watched_keeps_the_schema(stage: Stage, change: bool) -> None:
+def test_a_service_that_is_disabled_while_the_containers_are_watched_keeps_the_schema(
+    stage: Stage, change: bool
+) -> None:
     if change:
         stage.planetscale.sql("dev", ADD_DESCRIPTION)
     with lightsail_with(stage, **UNLISTED), disabled_later(stage):

@@ -182,7 +182,9 @@ def test_a_service_that_is_busy_for_too_long_is_told(stage: Stage) -> None:
 
 def test_every_deadline_is_a_parameter_of_the_stack(stage: Stage) -> None:
     client = stage.aws.client("lambda")
-    variables = client.get_function_configuration(FunctionName="bookings-api-qa-start-release")["Environment"]["Variables"]
+    variables = client.get_function_configuration(FunctionName="bookings-api-qa-start-release")["Environment"][
+        "Variables"
+    ]
     set_here = {name for name in variables if name.endswith("_DEADLINE")}
     stack = stage.aws.client("cloudformation").describe_stacks(StackName="bookings-api-qa")["Stacks"][0]
     parameters = {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in stack["Parameters"]}

@@ -9,7 +9,16 @@ import roles
 from cloud import Environment, LocalAws
 
 # Between them they call everything.
-NEEDED = ("test_buildspec", "test_events", "test_outcomes", "test_permissions", "test_preflight", "test_redrive", "test_rollback", "test_verification")
+NEEDED = (
+    "test_buildspec",
+    "test_events",
+    "test_outcomes",
+    "test_permissions",
+    "test_preflight",
+    "test_redrive",
+    "test_rollback",
+    "test_verification",
+)
 
 
 def test_nothing_is_granted_that_is_never_called(

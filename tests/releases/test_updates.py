@@ -41,7 +41,11 @@ def test_an_install_that_fails_leaves_nothing_behind(stage: Stage, tmp_path: Pat
     # It is to pull from a repository that does not exist, which shows late: when most of the stack stands.
     parameters = ["Application=bookings-api", "Environment=broken", "CreateRepository=false", "RepositoryName=nowhere"]
     document = tomlkit.parse((CHECKOUT / "samconfig.toml").read_text()).unwrap()
-    section = {**document["qa"]["deploy"]["parameters"], "stack_name": "bookings-api-broken", "parameter_overrides": parameters}
+    section = {
+        **document["qa"]["deploy"]["parameters"],
+        "stack_name": "bookings-api-broken",
+        "parameter_overrides": parameters,
+    }
     configuration = tmp_path / "samconfig.toml"
     configuration.write_text(tomlkit.dumps({**document, "broken": {"deploy": {"parameters": section}}}))
 
@@ -50,7 +54,11 @@ def test_an_install_that_fails_leaves_nothing_behind(stage: Stage, tmp_path: Pat
 
     client = stage.aws.client("cloudformation")
     events = client.describe_stack_events(StackName="bookings-api-broken")["StackEvents"]
-    failed = [event for event in events if event["ResourceStatus"] == "CREATE_FAILED" and event["LogicalResourceId"] == "ImagePullGrant"]
+    failed = [
+        event
+        for event in events
+        if event["ResourceStatus"] == "CREATE_FAILED" and event["LogicalResourceId"] == "ImagePullGrant"
+    ]
     assert "nowhere" in failed[0]["ResourceStatusReason"]
     assert left_of(stage, "bookings-api-broken") == []
     assert sids(stage) == grants
@@ -71,13 +79,20 @@ def resources(stage: Stage) -> dict[str, Any]:
     for page in client("lambda").get_paginator("list_functions").paginate():
         for function in page["Functions"]:
             variables = function.get("Environment", {}).get("Variables", {})
-            found[f"lambda {function['FunctionName']}"] = {**variables, "code": function["CodeSha256"], "role": function["Role"]}
+            found[f"lambda {function['FunctionName']}"] = {
+                **variables,
+                "code": function["CodeSha256"],
+                "role": function["Role"],
+            }
     for machine in client("stepfunctions").list_state_machines()["stateMachines"]:
         described = client("stepfunctions").describe_state_machine(stateMachineArn=machine["stateMachineArn"])
         found[f"states {machine['name']}"] = {"definition": described["definition"], "role": described["roleArn"]}
     for role in (role for page in client("iam").get_paginator("list_roles").paginate() for role in page["Roles"]):
         names = client("iam").list_role_policies(RoleName=role["RoleName"])["PolicyNames"]
-        policies = [client("iam").get_role_policy(RoleName=role["RoleName"], PolicyName=name)["PolicyDocument"] for name in names]
+        policies = [
+            client("iam").get_role_policy(RoleName=role["RoleName"], PolicyName=name)["PolicyDocument"]
+            for name in names
+        ]
         found[f"role {role['RoleName']}"] = policies
     for rule in client("events").list_rules()["Rules"]:
         found[f"rule {rule['Name']}"] = [rule.get("EventPattern"), rule.get("ScheduleExpression"), rule["State"]]

@@ -47,7 +47,14 @@ def test_a_release_that_serves_is_looked_at_before_anything_on_the_new_schema_an
     with verified(stage, 120):
         ended = stage.release(stage.prod)
     check(stage, stage.prod, ended, "Released")
-    order = ["TakeBaseline", "DeployDeployRequest", "VerifyOldContainers", "CreateContainerDeployment", "VerifyService", "SkipRevert"]
+    order = [
+        "TakeBaseline",
+        "DeployDeployRequest",
+        "VerifyOldContainers",
+        "CreateContainerDeployment",
+        "VerifyService",
+        "SkipRevert",
+    ]
     assert sorted(order, key=ended.states.index) == order
     looks = ended.report["looks"]
     assert (looks["moment"], looks["good"], looks["bad"]) == ("NewContainers", 8, 0)
@@ -56,7 +63,11 @@ def test_a_release_that_serves_is_looked_at_before_anything_on_the_new_schema_an
         ("/hotels", "200", 10, 10),
     ]
     assert "answered for 1 min 55 s: 8 looks, none bad" in ended.report["whatHappened"]
-    verification = [state for state in ended.states if "Verif" in state or "Serve" in state or state in ("TakeBaseline", "DoesItServe?", "WaitForOldContainers")]
+    verification = [
+        state
+        for state in ended.states
+        if "Verif" in state or "Serve" in state or state in ("TakeBaseline", "DoesItServe?", "WaitForOldContainers")
+    ]
     assert len(verification) <= 30, verification
 
 
@@ -104,7 +115,13 @@ def test_containers_go_back_first_and_then_the_schema(stage: Stage) -> None:
     check_undone(stage, good, ended)
     assert "description" not in stage.planetscale.schema("main")
     assert ended.report["schema"] == "Reverted"
-    order = ["VerifyService", "RestoreContainers", "FollowRestoredContainers", "VerifyRestoredContainers", "RevertDeployRequest"]
+    order = [
+        "VerifyService",
+        "RestoreContainers",
+        "FollowRestoredContainers",
+        "VerifyRestoredContainers",
+        "RevertDeployRequest",
+    ]
     assert sorted(order, key=ended.states.index) == order
     assert stage.planetscale.calls()["POST revert"] == 1
     assert "POST skip-revert" not in stage.planetscale.calls()
@@ -253,7 +270,8 @@ def test_an_undo_whose_answer_is_lost_is_not_worked_twice(stage: Stage, kind: st
         deployment
         for deployment in stage.lightsail.api.get("/_control/services?environment=true")
         for deployment in deployment["deployments"]
-        if deployment["containers"].get("app", {}).get("environment", {}).get("RELEASE_UNDONE") == ended.report["execution"]
+        if deployment["containers"].get("app", {}).get("environment", {}).get("RELEASE_UNDONE")
+        == ended.report["execution"]
     ]
     assert len(undone) == 1
     assert stage.lightsail.pending_faults() == []
@@ -327,5 +345,8 @@ def test_an_undo_that_cannot_take_its_lock_again_names_it(stage: Stage) -> None:
 
 
 def test_a_wrong_list_of_paths_starts_no_release_and_says_why(stage: Stage) -> None:
-    with stage.settings(stage.prod, "start-release", VERIFY_PATHS="hotels"), pytest.raises(Exception, match="VerifyPaths"):
+    with (
+        stage.settings(stage.prod, "start-release", VERIFY_PATHS="hotels"),
+        pytest.raises(Exception, match="VerifyPaths"),
+    ):
         stage.release_by_hand(stage.prod)

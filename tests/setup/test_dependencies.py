@@ -32,7 +32,11 @@ def test_what_is_banned_or_comes_from_elsewhere_is_named() -> None:
 
     fine = [package("hyper"), package("shared", source=None)]
     wrong = [package("hyper", "0.14.32"), package("openssl-sys"), package("serde", source="git+https://example.com")]
-    assert [sentence.split()[0] for sentence in dependencies.unwanted([*fine, *wrong])] == ["hyper", "openssl-sys", "serde"]
+    assert [sentence.split()[0] for sentence in dependencies.unwanted([*fine, *wrong])] == [
+        "hyper",
+        "openssl-sys",
+        "serde",
+    ]
 
 
 def test_a_dependency_that_no_source_names_is_unused(tmp_path: Path) -> None:

@@ -31,7 +31,9 @@ def setup_module_of_the_project() -> Any:
 
 
 def test_make_alone_says_what_there_is() -> None:
-    said = subprocess.run(["make", "--no-print-directory"], cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        ["make", "--no-print-directory"], cwd=CHECKOUT, capture_output=True, text=True, check=True
+    ).stdout
     names = [line.split()[0] for line in said.splitlines()]
     assert names[:3] == ["help", "demo", "setup"] and {"test", "package", "lint"} <= set(names)
 
@@ -77,7 +79,9 @@ def test_a_script_with_a_long_or_spaced_path_runs(tmp_path: Path) -> None:
         assert said.stdout == "['one two', 'three']\n"
 
 
-def test_what_takes_long_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_takes_long_says_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(progress, "EVERY", 0)
     cargo = "import sys; sys.stderr.write('   Compiling shared\\n    Building [==>   ] 12/345: shared\\r')"
     progress.run("Compiling", [sys.executable, "-c", cargo])

@@ -55,7 +55,9 @@ def test_a_change_of_schema_and_code_reaches_the_public_and_a_bad_one_does_not(w
     # An image that fails its health check: prod serves as before, and the schema is back.
     before = world.hotels("prod")
     world.sql("dev", "ALTER TABLE hotels ADD rooms INT")
-    repository.change("src/routes.rs", '.route("/", ', '.route("/welcome", ', "Move the welcome, and the health check with it")
+    repository.change(
+        "src/routes.rs", '.route("/", ', '.route("/welcome", ', "Move the welcome, and the health check with it"
+    )
     repository.merge()
     with world.visitor("prod") as visitor:
         report = world.release("prod", repository)

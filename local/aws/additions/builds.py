@@ -24,7 +24,9 @@ def install() -> None:
     wrap(iam_actions, "extract_resource_arn", _resource)
 
 
-def _resource(extract_resource_arn: Any, service: str, method: str, path: str, headers: Any, body: bytes, *more: Any) -> str:
+def _resource(
+    extract_resource_arn: Any, service: str, method: str, path: str, headers: Any, body: bytes, *more: Any
+) -> str:
     resource = extract_resource_arn(service, method, path, headers, body, *more)
     if service != "codebuild" or resource != "*":
         return resource

@@ -23,7 +23,9 @@ def register(name: str, handler: Handler) -> None:
 def install() -> None:
     ministack = app.app
 
-    async def with_control_path(scope: dict[str, Any], receive: Callable[..., Awaitable[Any]], send: Callable[..., Awaitable[Any]]) -> None:
+    async def with_control_path(
+        scope: dict[str, Any], receive: Callable[..., Awaitable[Any]], send: Callable[..., Awaitable[Any]]
+    ) -> None:
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):
             status, answer = _answer(scope, await _body(receive))
             await _send(send, status, answer)

@@ -29,7 +29,9 @@ from additions.wrapping import wrap
 SERVICE = "events.amazonaws.com"
 
 _logger = logging.getLogger("eventbridge")
-_delivery: contextvars.ContextVar[tuple[dict[str, Any], dict[str, Any]] | None] = contextvars.ContextVar("delivery", default=None)
+_delivery: contextvars.ContextVar[tuple[dict[str, Any], dict[str, Any]] | None] = contextvars.ContextVar(
+    "delivery", default=None
+)
 
 
 def install() -> None:
@@ -39,7 +41,9 @@ def install() -> None:
     eventbridge._dispatch_to_lambda = _dispatch_to_lambda
 
 
-def _invoke_target(invoke_target: Any, target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any], view: Any = None) -> None:
+def _invoke_target(
+    invoke_target: Any, target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any], view: Any = None
+) -> None:
     token = _delivery.set((target, rule))
     try:
         invoke_target(target, event, rule, view)

@@ -188,7 +188,9 @@ def _apply_policies(apply_policies: Any, name: str, properties: dict[str, Any]) 
 
 
 def _with_exclusion_filters(update: Any) -> Any:
-    def update_repository(physical_id: str, old: dict[str, Any], new: dict[str, Any], *rest: Any, **named: Any) -> tuple[Any, ...]:
+    def update_repository(
+        physical_id: str, old: dict[str, Any], new: dict[str, Any], *rest: Any, **named: Any
+    ) -> tuple[Any, ...]:
         name, attributes = update(physical_id, old, new, *rest, **named)
         ecr._repositories[name][EXCLUSION_FILTERS] = _resource_properties(lambda _: {}, new)[EXCLUSION_FILTERS]
         return name, attributes

@@ -20,7 +20,9 @@ def install() -> None:
     wrap(lambda_svc, "_emit_lambda_logs", _emit_lambda_logs)
 
 
-def _emit_lambda_logs(emit: Any, function: dict[str, Any], request_id: str, text: str, *rest: Any, **named: Any) -> None:
+def _emit_lambda_logs(
+    emit: Any, function: dict[str, Any], request_id: str, text: str, *rest: Any, **named: Any
+) -> None:
     logging = (function.get("config") or function).get("LoggingConfig") or {}
     if logging.get("LogFormat") == "JSON" and text:
         least = _LEVELS.index(logging.get("ApplicationLogLevel") or "INFO")

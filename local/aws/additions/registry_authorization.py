@@ -44,7 +44,9 @@ def install() -> None:
     wrap(ecr, "handle_registry_request", _handle_registry_request)
 
 
-async def _remember_caller(handle_request: Any, method: str, path: str, headers: dict[str, Any], *rest: Any) -> tuple[Any, ...]:
+async def _remember_caller(
+    handle_request: Any, method: str, path: str, headers: dict[str, Any], *rest: Any
+) -> tuple[Any, ...]:
     _caller.set((extract_access_key_id(headers) or "", headers.get("x-amz-security-token", "")))
     return await handle_request(method, path, headers, *rest)
 
@@ -89,5 +91,7 @@ def _holder(authorization: str) -> tuple[str, str] | None:
 
 def _log_in(message: str) -> tuple[Any, ...]:
     status, headers, body = ecr._registry_error(401, "UNAUTHORIZED", message)
-    realm = f'Basic realm="https://{get_account_id()}.dkr.ecr.{get_region()}.amazonaws.com/",service="ecr.amazonaws.com"'
+    realm = (
+        f'Basic realm="https://{get_account_id()}.dkr.ecr.{get_region()}.amazonaws.com/",service="ecr.amazonaws.com"'
+    )
     return status, {**headers, "Www-Authenticate": realm}, body

@@ -22,7 +22,9 @@ def install() -> None:
     wrap(stepfunctions, "_scaled_sleep", _scaled_sleep)
 
 
-def _find_matching_retrier(find: Any, retriers: list[dict[str, Any]], error: str, counts: dict[int, int]) -> tuple[Any, ...]:
+def _find_matching_retrier(
+    find: Any, retriers: list[dict[str, Any]], error: str, counts: dict[int, int]
+) -> tuple[Any, ...]:
     retrier, index = find(retriers, error, counts)
     _delay.set(None if retrier is None else _delay_of(retrier, counts.get(index, 0)))
     return retrier, index

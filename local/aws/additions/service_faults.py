@@ -27,7 +27,9 @@ _lock = threading.Lock()
 def install() -> None:
     ministack = app.app
 
-    async def with_faults(scope: dict[str, Any], receive: Callable[..., Awaitable[Any]], send: Callable[..., Awaitable[Any]]) -> None:
+    async def with_faults(
+        scope: dict[str, Any], receive: Callable[..., Awaitable[Any]], send: Callable[..., Awaitable[Any]]
+    ) -> None:
         fault = _take(scope) if scope["type"] == "http" else None
         if fault is None:
             await ministack(scope, receive, send)
@@ -58,7 +60,9 @@ def _take(scope: dict[str, Any]) -> dict[str, Any] | None:
         return take(_faults, lambda fault: fault["operation"] == operation)
 
 
-async def _refuse(fault: dict[str, Any], receive: Callable[..., Awaitable[Any]], send: Callable[..., Awaitable[Any]]) -> None:
+async def _refuse(
+    fault: dict[str, Any], receive: Callable[..., Awaitable[Any]], send: Callable[..., Awaitable[Any]]
+) -> None:
     while (await receive()).get("more_body"):
         pass
     body = json.dumps({"__type": fault["error"], "message": "The local AWS was told to refuse this call."}).encode()

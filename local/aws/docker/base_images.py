@@ -118,7 +118,9 @@ def _runtime(root: Path) -> None:
     _unpack(root, ["ca-certificates", "libc6", "libgcc-s1"])
     (root / "home" / "nonroot").mkdir(parents=True)
     (root / "home" / "nonroot").chmod(0o777)
-    (root / "etc" / "passwd").write_text("root:x:0:0::/root:/sbin/nologin\nnonroot:x:65532:65532::/home/nonroot:/sbin/nologin\n")
+    (root / "etc" / "passwd").write_text(
+        "root:x:0:0::/root:/sbin/nologin\nnonroot:x:65532:65532::/home/nonroot:/sbin/nologin\n"
+    )
     (root / "etc" / "group").write_text("root:x:0:\nnonroot:x:65532:\n")
 
 
