@@ -88,7 +88,7 @@ fuzz-order: for-test ## Judge thousands of random schema changes against MariaDB
 		cargo test --workspace --exclude simulation --features shared/planetscale --test order -- --ignored --nocapture generator
 
 simulate: ## Make releases with faults in one process, on virtual time, until a promise is broken; SEED and RELEASES can be set.
-	cargo run --quiet -p simulation -- $(if $(SEED),--seed $(SEED)) $(if $(RELEASES),--releases $(RELEASES))
+	cargo run --quiet --profile simulation -p simulation -- $(if $(SEED),--seed $(SEED)) $(if $(RELEASES),--releases $(RELEASES))
 
 golden: ## Write the golden run of each outcome, tests/golden, and draw what the documents show of them.
 	cargo run --quiet -p simulation -- --golden

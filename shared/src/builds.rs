@@ -26,12 +26,12 @@ impl Builds {
     /// The project that `BUILD_PROJECT` names; none when the stack has none.
     pub fn from_env(config: &SdkConfig) -> Option<Self> {
         let project = config::optional("BUILD_PROJECT")?;
-        Some(Self::new(client(config), project))
+        Some(Self::new(config, project))
     }
 
     /// The builds of `project`.
-    pub fn new(client: Client, project: String) -> Self {
-        Self { client, project }
+    pub fn new(config: &SdkConfig, project: String) -> Self {
+        Self { client: client(config), project }
     }
 
     /// The newest builds, at most a hundred, the newest first: two calls, each made once and given up after 2.4 s.

@@ -5,10 +5,12 @@
 //! specification at states-language.net. Not documented, and assumed: a Wait that is run again begins anew.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::jsonata::{Scope, evaluate, expression, fill};
+use crate::jsonata::{Scope, Variables, evaluate, expression, fill};
 use crate::time;
 
 /// The most events of a history.
@@ -34,9 +36,9 @@ pub struct Failure {
 /// Where an execution is: what a redrive goes on with.
 #[derive(Debug, Clone)]
 pub struct Position {
-    pub state: String,
-    pub input: Value,
-    pub variables: Map<String, Value>,
+    pub state: Arc<str>,
+    pub input: Arc<Value>,
+    pub variables: Arc<Variables>,
 }
 
 /// How an execution ended by itself.
@@ -48,12 +50,12 @@ pub enum End {
 
 /// What an execution needs of the world around it.
 pub trait Surroundings {
-    /// Whether so many events more fit into the history, and each of these texts is in it.
-    fn record(&self, events: u64, texts: &[&Value]) -> bool;
+    /// Whether so many events more fit into the history, which holds these values then.
+    fn record(&self, events: u64, values: &[&Value]) -> bool;
     /// The execution is about to run a state.
     fn enter(&self, position: &Position);
     /// The execution's context object, without `State`.
-    fn context(&self) -> Map<String, Value>;
+    fn context(&self) -> Variables;
     /// A call of a service.
     fn call(
         &self,
@@ -128,21 +130,35 @@ impl Definition {
     pub async fn run(&self, around: &impl Surroundings, from: Position, redriven: bool) -> End {
         let mut position = from;
         let mut entered = redriven;
+        if !redriven && !around.record(0, &[&position.input]) {
+            return history_is_full();
+        }
         loop {
-            let state = &self.states[&position.state];
+            let state = &self.states[&*position.state];
             around.enter(&position);
-            if !entered && !around.record(1, &[&position.input]) {
+            // What goes in came out of the state before.
+            if !entered && !around.record(1, &[]) {
                 return history_is_full();
             }
             entered = false;
             match self.step(around, state, &position).await {
-                Ok(Step::Next { state, output, variables }) => {
-                    if !around.record(1, &[&output, &Value::Object(variables.clone())]) {
+                Ok(Step::Next { state, output, assigned }) => {
+                    if !around.record(1, &[&output, &assigned]) {
                         return history_is_full();
                     }
-                    position = Position { state, input: output, variables };
+                    if let Value::Object(assigned) = assigned
+                        && !assigned.is_empty()
+                    {
+                        let assigned =
+                            assigned.into_iter().map(|(name, value)| (name.into(), Arc::new(value)));
+                        Arc::make_mut(&mut position.variables).extend(assigned);
+                    }
+                    (position.state, position.input) = (state.into(), Arc::new(output));
                 }
-                Ok(Step::Succeed(output)) => return End::Succeeded(output),
+                Ok(Step::Succeed(output)) => {
+                    around.record(0, &[&output]);
+                    return End::Succeeded(output);
+                }
                 Err(failure) => {
                     around.record(1, &[&json!({"error": failure.error, "cause": failure.cause})]);
                     return End::Failed(failure);
@@ -152,12 +168,13 @@ impl Definition {
     }
 
     async fn step(&self, around: &impl Surroundings, state: &Value, at: &Position) -> Result<Step, Failure> {
-        let mut scope = Scope { variables: at.variables.clone(), states: Map::new() };
+        let mut scope = Scope { variables: at.variables.clone(), ..Scope::default() };
         scope.states.insert("input".into(), at.input.clone());
-        scope.states.insert("context".into(), Value::Object(context(around, &at.state, 0)));
+        scope.context = around.context();
+        enter(&mut scope, &at.state);
         match state["Type"].as_str().unwrap_or_default() {
-            "Pass" => leave(state, state, at, &scope, at.input.clone()),
-            "Succeed" => Ok(Step::Succeed(output(state, &scope, at.input.clone())?)),
+            "Pass" => leave(state, state, at, &scope, usual(at)),
+            "Succeed" => Ok(Step::Succeed(output(state, &scope, usual(at))?)),
             "Fail" => {
                 let text = |field: &str| match state.get(field) {
                     None => Ok(String::new()),
@@ -171,19 +188,21 @@ impl Definition {
                     .filter(|seconds| *seconds <= 99_999_999)
                     .ok_or_else(|| evaluation(format!("{}.Seconds is {seconds}", at.state)))?;
                 time::sleep(seconds * 1_000).await;
-                leave(state, state, at, &scope, at.input.clone())
+                leave(state, state, at, &scope, usual(at))
             }
             "Choice" => {
                 for rule in state["Choices"].as_array().into_iter().flatten() {
                     match filled(&rule["Condition"], &scope)? {
-                        Value::Bool(true) => return leave(rule, state, at, &scope, at.input.clone()),
+                        Value::Bool(true) => return leave(rule, state, at, &scope, usual(at)),
                         Value::Bool(false) => {}
                         other => return Err(evaluation(format!("{}: a Condition is {other}", at.state))),
                     }
                 }
                 match state.get("Default") {
-                    Some(_) => leave(state, state, at, &scope, at.input.clone()),
-                    None => Err(Failure { error: "States.NoChoiceMatched".into(), cause: at.state.clone() }),
+                    Some(_) => leave(state, state, at, &scope, usual(at)),
+                    None => {
+                        Err(Failure { error: "States.NoChoiceMatched".into(), cause: at.state.to_string() })
+                    }
                 }
             }
             _ => task(around, state, at, &mut scope).await,
@@ -192,7 +211,12 @@ impl Definition {
 }
 
 enum Step {
-    Next { state: String, output: Value, variables: Map<String, Value> },
+    /// `assigned` is what the state assigns.
+    Next {
+        state: String,
+        output: Value,
+        assigned: Value,
+    },
     Succeed(Value),
 }
 
@@ -206,7 +230,9 @@ async fn task(
     let mut used: BTreeMap<usize, u32> = BTreeMap::new();
     let mut retries = 0;
     loop {
-        scope.states.insert("context".into(), Value::Object(context(around, &at.state, retries)));
+        if let Some(state) = scope.context.get_mut("State").filter(|_| retries > 0) {
+            Arc::make_mut(state)["RetryCount"] = retries.into();
+        }
         let failure = match attempt(around, state, at, scope).await {
             Ok(step) => return Ok(step),
             Err(failure) => failure,
@@ -240,8 +266,8 @@ async fn task(
         };
         let error = json!({"Error": failure.error, "Cause": failure.cause});
         scope.states.remove("result");
-        scope.states.insert("errorOutput".into(), error.clone());
-        return leave(catcher, catcher, at, scope, error);
+        scope.states.insert("errorOutput".into(), Arc::new(error.clone()));
+        return leave(catcher, catcher, at, scope, || error);
     }
 }
 
@@ -265,38 +291,42 @@ async fn attempt(
             return Err(Failure { error: "States.Timeout".into(), cause: String::new() });
         }
     };
-    if result.to_string().len() > LARGEST_PAYLOAD {
+    if size(&result) > LARGEST_PAYLOAD {
         let cause = format!("The result of {} is larger than a state's may be.", at.state);
         return Err(Failure { error: "States.DataLimitExceeded".into(), cause });
     }
+    let result = Arc::new(result);
     scope.states.insert("result".into(), result.clone());
-    leave(state, state, at, scope, result)
+    leave(state, state, at, scope, || (*result).clone())
 }
 
 /// Leaves a state by `way`, which says where to, what with and what is assigned; `of` is the state, whose Output a
 /// rule may not have.
-fn leave(way: &Value, of: &Value, at: &Position, scope: &Scope, usual: Value) -> Result<Step, Failure> {
+fn leave(
+    way: &Value,
+    of: &Value,
+    at: &Position,
+    scope: &Scope,
+    usual: impl FnOnce() -> Value,
+) -> Result<Step, Failure> {
     let output = output(if way.get("Output").is_some() { way } else { of }, scope, usual)?;
     // All expressions see the variables as they were when the state was entered.
-    let mut variables = at.variables.clone();
-    if let Some(assign) = way.get("Assign") {
-        let Value::Object(assigned) = filled(assign, scope)? else {
-            return Err(evaluation(format!("{}.Assign is no object", at.state)));
-        };
-        variables.extend(assigned);
+    let assigned = way.get("Assign").map(|assign| filled(assign, scope)).transpose()?.unwrap_or_default();
+    if !assigned.is_object() && !assigned.is_null() {
+        return Err(evaluation(format!("{}.Assign is no object", at.state)));
     }
     match way.get("Next").or_else(|| way.get("Default")) {
-        Some(next) => Ok(Step::Next { state: text_of(next), output, variables }),
+        Some(next) => Ok(Step::Next { state: text_of(next), output, assigned }),
         None => Ok(Step::Succeed(output)),
     }
 }
 
-fn output(way: &Value, scope: &Scope, usual: Value) -> Result<Value, Failure> {
+fn output(way: &Value, scope: &Scope, usual: impl FnOnce() -> Value) -> Result<Value, Failure> {
     let output = match way.get("Output") {
         Some(template) => filled(template, scope)?,
-        None => usual,
+        None => usual(),
     };
-    if output.to_string().len() > LARGEST_PAYLOAD {
+    if size(&output) > LARGEST_PAYLOAD {
         return Err(Failure {
             error: "States.DataLimitExceeded".into(),
             cause: "An output is too large.".into(),
@@ -305,10 +335,34 @@ fn output(way: &Value, scope: &Scope, usual: Value) -> Result<Value, Failure> {
     Ok(output)
 }
 
-fn context(around: &impl Surroundings, state: &str, retries: u32) -> Map<String, Value> {
-    let mut context = around.context();
-    context.insert("State".into(), json!({"Name": state, "RetryCount": retries}));
-    context
+/// What a state hands on that has no Output.
+fn usual(at: &Position) -> impl FnOnce() -> Value {
+    let input = at.input.clone();
+    move || (*input).clone()
+}
+
+/// How many bytes `value` is as text.
+fn size(value: &Value) -> usize {
+    struct Counted(usize);
+    impl io::Write for Counted {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            self.0 += text.len();
+            Ok(text.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut counted = Counted(0);
+    serde_json::to_writer(&mut counted, value).map_or(usize::MAX, |()| counted.0)
+}
+
+/// Adds `$states.context.State` (developer guide, "Accessing the Context object").
+fn enter(scope: &mut Scope, state: &str) {
+    let at = time::date().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+    let state = json!({"EnteredTime": at, "Name": state, "RetryCount": 0});
+    scope.context.insert("State".into(), Arc::new(state));
 }
 
 fn filled(template: &Value, scope: &Scope) -> Result<Value, Failure> {

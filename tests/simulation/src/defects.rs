@@ -23,6 +23,8 @@ pub enum Defect {
     ForgetsTheLast,
     /// The hold is not found.
     ForgetsTheHold,
+    /// Whoever asks the public URL is told that all is well.
+    ServesAnything,
     /// Every release is reported as overtaken.
     ReportsSuperseded,
 }

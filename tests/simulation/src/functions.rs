@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_runtime::client::identity::IdentityCache;
+use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
 use aws_types::region::Region;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use shared::builds::Builds;
 use shared::clock::Clock;
 use shared::fence::Fence;
 use shared::image::ReferenceStyle;
@@ -18,6 +21,7 @@ use shared::{Error, aws, http, lambda, lightsail};
 use crate::asl::Failure;
 use crate::stack::{self, Stack};
 use crate::time::{VirtualTime, date, sleep};
+use crate::world::World;
 
 /// The contexts of all functions.
 pub struct Functions {
@@ -28,30 +32,76 @@ pub struct Functions {
     writer: Writer,
     create_container_deployment: create_container_deployment::handler::Context,
     get_container_deployment: get_container_deployment::handler::Context,
+    finish_release: finish_release::handler::Context,
     verify_service: verify_service::handler::Context,
     restore_containers: restore_containers::handler::Context,
-    finish_release: finish_release::handler::Context,
+}
+
+/// The clients of the AWS services. All worlds of a thread share them: to build them takes longer than a release does.
+struct Clients {
+    dynamodb: aws_sdk_dynamodb::Client,
+    ecr: aws_sdk_ecr::Client,
+    lightsail: aws_sdk_lightsail::Client,
+    /// It tries every call once.
+    impatient_lightsail: aws_sdk_lightsail::Client,
+    secrets: aws_sdk_secretsmanager::Client,
+    sfn: aws_sdk_sfn::Client,
+    sns: aws_sdk_sns::Client,
+    builds: Builds,
+}
+
+/// A client of `$sdk` as the simulation needs it. Its calls are not signed, as nobody looks at a signature. Its retries
+/// are not counted together with those of every other world and function in this process, which is what the SDK does by
+/// default: a function's own process makes too few for the count to matter.
+macro_rules! client {
+    ($sdk:ident, $client:expr) => {{
+        let partition = RetryPartition::custom("simulation").token_bucket(TokenBucket::unlimited()).build();
+        let client = $client;
+        $sdk::Client::from_conf(
+            client.config().to_builder().allow_no_auth().retry_partition(partition).build(),
+        )
+    }};
+}
+
+impl Clients {
+    fn new() -> Self {
+        let aws = aws::over(http::Client::new(World::carry_for_caller))
+            .region(Region::from_static("us-east-1"))
+            .sleep_impl(VirtualTime)
+            .time_source(VirtualTime)
+            // The cache spreads its ends by random numbers, in the first world of a thread alone.
+            .identity_cache(IdentityCache::no_cache())
+            .build();
+        let credentials = Credentials::new("AKID", "none", None, None, "simulation");
+        let signed =
+            aws.to_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build();
+        Self {
+            builds: Builds::new(&signed, stack::BUILD_PROJECT.into()),
+            dynamodb: client!(aws_sdk_dynamodb, aws_sdk_dynamodb::Client::new(&aws)),
+            ecr: client!(aws_sdk_ecr, aws_sdk_ecr::Client::new(&aws)),
+            lightsail: client!(aws_sdk_lightsail, aws_sdk_lightsail::Client::new(&aws)),
+            impatient_lightsail: client!(aws_sdk_lightsail, lightsail::client_without_retries(&aws)),
+            secrets: client!(aws_sdk_secretsmanager, aws_sdk_secretsmanager::Client::new(&aws)),
+            sfn: client!(aws_sdk_sfn, aws_sdk_sfn::Client::new(&aws)),
+            sns: client!(aws_sdk_sns, aws_sdk_sns::Client::new(&aws)),
+        }
+    }
+}
+
+thread_local! {
+    static CLIENTS: Clients = Clients::new();
 }
 
 impl Functions {
-    /// Those of `stack`, whose calls go over `http`.
-    pub fn new(stack: &Stack, http: &http::Client) -> Self {
-        let aws = aws::over(http.clone())
-            .region(Region::from_static("us-east-1"))
-            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
-                "AKID",
-                "none",
-                None,
-                None,
-                "simulation",
-            )))
-            .sleep_impl(VirtualTime)
-            .time_source(VirtualTime)
-            .build();
-        let records = Records::new(aws_sdk_dynamodb::Client::new(&aws), "releases".into());
-        let ecr = aws_sdk_ecr::Client::new(&aws);
-        let sfn = aws_sdk_sfn::Client::new(&aws);
-        let secrets = aws_sdk_secretsmanager::Client::new(&aws);
+    /// Those of `stack`.
+    pub fn new(stack: &Stack) -> Self {
+        CLIENTS.with(|clients| Self::with(clients, stack))
+    }
+
+    fn with(clients: &Clients, stack: &Stack) -> Self {
+        let http = http::Client::new(World::carry_for_caller);
+        let records = Records::new(clients.dynamodb.clone(), "releases".into());
+        let (ecr, sfn, secrets) = (clients.ecr.clone(), clients.sfn.clone(), clients.secrets.clone());
         let clock = Clock::new(date);
         let planetscale = PlanetScale::new(http.clone(), None);
         let fence = Fence::new(records.clone(), clock.clone());
@@ -79,34 +129,35 @@ impl Functions {
             get_deploy_request: get_deploy_request::handler::Context::new(connection.clone(), ecr.clone()),
             writer: Writer { connection, fence: fence.clone() },
             create_container_deployment: create_container_deployment::handler::Context::new(
-                lightsail::client_without_retries(&aws),
+                clients.impatient_lightsail.clone(),
                 ecr,
                 secrets,
                 fence.clone(),
                 container_settings(),
             ),
-            restore_containers: restore_containers::handler::Context::new(
-                lightsail::client_without_retries(&aws),
-                fence,
-                stack::CONTAINER.into(),
-            ),
-            verify_service: verify_service::handler::Context::new(
-                aws_sdk_lightsail::Client::new(&aws),
-                http.clone(),
-                clock.clone(),
-                Duration::from_secs(1),
-                |time| Box::pin(sleep(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))),
-            ),
             get_container_deployment: get_container_deployment::handler::Context::new(
-                aws_sdk_lightsail::Client::new(&aws),
+                clients.lightsail.clone(),
                 stack::CONTAINER.into(),
                 Some("DATABASE_URL".into()),
             ),
             finish_release: finish_release::handler::Context::new(
-                aws_sdk_sns::Client::new(&aws),
+                clients.sns.clone(),
                 records,
                 stack::TOPIC.into(),
+                clock.clone(),
+            )
+            .with_builds(Some(clients.builds.clone())),
+            verify_service: verify_service::handler::Context::new(
+                clients.lightsail.clone(),
+                http,
                 clock,
+                Duration::from_secs(1),
+                |time| Box::pin(sleep(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))),
+            ),
+            restore_containers: restore_containers::handler::Context::new(
+                clients.impatient_lightsail.clone(),
+                fence,
+                stack::CONTAINER.into(),
             ),
         }
     }

@@ -15,7 +15,7 @@ use crate::asl::{Definition, Failure};
 use crate::choices::Decider;
 use crate::story::{Behaviour, Change, DAY, Event, MINUTE, Plan, SECOND, play};
 use crate::time;
-use crate::world::{Message, Step, Weather, World};
+use crate::world::{Answers, Message, Step, Weather, World};
 
 /// How much of a text is shown.
 const LONGEST_TEXT: usize = 240;
@@ -30,7 +30,7 @@ pub struct Run {
 
 /// The runs, in the order of the outcomes. Each is told after a release that adds nothing, whose containers serve.
 pub fn runs() -> Vec<Run> {
-    use Behaviour::{Crashes, Healthy, NeverAnswers, ServesBadly};
+    use Behaviour::{Crashes, Healthy, NeverAnswers, Serves};
     use Change::{Adds, Drops, Nothing};
     let run = |outcome, about, plan| Run { outcome, about, plan };
     vec![
@@ -94,7 +94,7 @@ pub fn runs() -> Vec<Run> {
         run(
             Outcome::Undone,
             "A column is added; the new image becomes healthy, and then answers every request with 500.",
-            after_a_release(vec![(0, push(Adds, ServesBadly))]),
+            after_a_release(vec![(0, push(Adds, Serves(Answers::Badly)))]),
         ),
         run(Outcome::TimedOut, "The migration lasts an hour, and SchemaDeadline is set to two minutes.", {
             let mut plan = after_a_release(vec![(0, push(Adds, Healthy))]);

@@ -3,29 +3,30 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use shared::Outcome;
 use shared::release::DestructiveChanges;
 
 use crate::services::sfn::Execution;
 use crate::stack;
 use crate::story::requests;
-use crate::world::{Cloud, Kind, World};
+use crate::world::{Answers, Cloud, Kind, World};
 
 /// What is broken; nothing is the usual.
 pub async fn broken(world: &Arc<World>) -> Vec<String> {
-    let serving = serving(world).await;
+    let serving = world.serving().await;
     let requests = requests(world).await;
     let cloud = world.cloud();
     let mut wrong = cloud.wrong.clone();
     one_at_a_time(&cloud, &mut wrong);
-    judged(&cloud, world.stack.policy.destructive_changes, &mut wrong);
+    judged(&cloud, &mut wrong);
     one_deployment_each(&cloud, &mut wrong);
     for execution in cloud.executions.all.values() {
         ended_with_a_name(execution, &mut wrong);
         refused_touched_nothing(&cloud, execution, &mut wrong);
         told_and_recorded(&cloud, execution, &mut wrong);
         not_without_a_reason(&cloud, execution, &mut wrong);
+        serves(&cloud, execution, &mut wrong);
     }
     going_back_changes_no_schema(&cloud, &mut wrong);
     nothing_new_while_held(&cloud, &mut wrong);
@@ -35,15 +36,6 @@ pub async fn broken(world: &Arc<World>) -> Vec<String> {
     wrong
 }
 
-/// The tag of the image that serves.
-pub async fn serving(world: &World) -> Option<String> {
-    let asked = json!({"serviceName": stack::SERVICE});
-    let services = world.lightsail("POST", "act/GetContainerServices", asked).await;
-    let image =
-        &services["containerServices"][0]["currentDeployment"]["containers"][stack::CONTAINER]["image"];
-    image.as_str()?.rsplit(':').next().map(str::to_owned)
-}
-
 /// Nobody changes anything while another release is at work.
 fn one_at_a_time(cloud: &Cloud, wrong: &mut Vec<String>) {
     let mut at_work: Option<&str> = None;
@@ -51,6 +43,7 @@ fn one_at_a_time(cloud: &Cloud, wrong: &mut Vec<String>) {
         let who = label(cloud, &change.execution);
         match &change.kind {
             Kind::Lock(_) => at_work = None,
+            _ if change.came_late => {}
             _ if change.holder.as_deref() == Some(&change.execution) => at_work = Some(&change.execution),
             kind => match &change.holder {
                 None => wrong.push(format!("{who} did {kind:?} without the lock, which nobody held")),
@@ -63,8 +56,8 @@ fn one_at_a_time(cloud: &Cloud, wrong: &mut Vec<String>) {
     }
 }
 
-/// What was deployed was allowed by the policy.
-fn judged(cloud: &Cloud, policy: DestructiveChanges, wrong: &mut Vec<String>) {
+/// What was deployed was allowed by the policy that was in force when its release began.
+fn judged(cloud: &Cloud, wrong: &mut Vec<String>) {
     for change in &cloud.mutations {
         let Kind::Deployed { number, drops: true, statements } = &change.kind else { continue };
         let containers = cloud.mutations.iter().any(|other| {
@@ -72,10 +65,12 @@ fn judged(cloud: &Cloud, policy: DestructiveChanges, wrong: &mut Vec<String>) {
                 && matches!(other.kind, Kind::Containers { .. })
                 && other.at < change.at
         });
-        let allowed = match policy {
-            DestructiveChanges::Allow => true,
-            DestructiveChanges::AfterContainers => containers,
-            DestructiveChanges::Refuse => false,
+        let input = cloud.executions.all.get(&change.execution).map(|execution| &execution.input);
+        let policy = input.map(|input| input["policy"]["destructiveChanges"].clone());
+        let allowed = match policy.and_then(|policy| serde_json::from_value(policy).ok()) {
+            Some(DestructiveChanges::Allow) => true,
+            Some(DestructiveChanges::AfterContainers) => containers,
+            Some(DestructiveChanges::Refuse) | None => false,
         };
         if !allowed {
             let who = label(cloud, &change.execution);
@@ -86,7 +81,7 @@ fn judged(cloud: &Cloud, policy: DestructiveChanges, wrong: &mut Vec<String>) {
 
 fn one_deployment_each(cloud: &Cloud, wrong: &mut Vec<String>) {
     let mut count: BTreeMap<&str, u32> = BTreeMap::new();
-    for change in &cloud.mutations {
+    for change in cloud.mutations.iter().filter(|change| !change.came_late) {
         if let Kind::Containers { marker } = &change.kind {
             *count.entry(marker).or_default() += 1;
         }
@@ -124,8 +119,18 @@ fn refused_touched_nothing(cloud: &Cloud, execution: &Execution, wrong: &mut Vec
     if !["Superseded", "Held", "RollbackRefused", "SchemaRefused"].contains(&execution.end_state()) {
         return;
     }
+    // Where the containers went first they serve when the change is refused, and the report says so.
+    let serves = execution.end_state() == "SchemaRefused"
+        && cloud.messages.iter().any(|message| {
+            message.text.contains(&execution.name) && message.text.contains("the new containers serve")
+        });
     for change in cloud.mutations.iter().filter(|change| change.execution == execution.arn) {
-        if matches!(change.kind, Kind::Deployed { .. } | Kind::Containers { .. }) {
+        let touched = match change.kind {
+            Kind::Deployed { .. } => true,
+            Kind::Containers { .. } => !serves,
+            Kind::Lock(_) | Kind::Created(_) | Kind::Request { .. } => false,
+        };
+        if touched {
             wrong.push(format!("{} is {} and did {:?}", execution.label, execution.end_state(), change.kind));
         }
     }
@@ -167,6 +172,24 @@ fn nothing_new_while_held(cloud: &Cloud, wrong: &mut Vec<String>) {
     }
 }
 
+/// Where the service is asked, an image that answers badly is not released, unless what served before did so too.
+fn serves(cloud: &Cloud, execution: &Execution, wrong: &mut Vec<String>) {
+    let is_asked = execution.input["verification"]["seconds"].as_u64().is_some_and(|seconds| seconds > 0);
+    let failed_before = execution
+        .position
+        .variables
+        .get("baseline")
+        .and_then(|baseline| baseline["failing"].as_array())
+        .is_none_or(|failing| !failing.is_empty());
+    if execution.end_state() == "Released"
+        && is_asked
+        && !failed_before
+        && cloud.answers.get(execution.digest()) == Some(&Answers::Badly)
+    {
+        wrong.push(format!("{} is Released and answers badly", execution.label));
+    }
+}
+
 /// A release that ended is recorded and told as it ended.
 fn told_and_recorded(cloud: &Cloud, execution: &Execution, wrong: &mut Vec<String>) {
     if execution.is_running() || execution.status() == "ABORTED" || could_not_finish(execution) {
@@ -191,6 +214,12 @@ fn told_and_recorded(cloud: &Cloud, execution: &Execution, wrong: &mut Vec<Strin
 /// Whether the last function failed for longer than it is tried, and the end says so.
 fn could_not_finish(execution: &Execution) -> bool {
     execution.failure.as_ref().is_some_and(|failure| failure.cause.contains("FinishRelease failed"))
+}
+
+/// Whether the release ended while no call of `create-deploy-request` had been answered.
+fn never_knew(execution: &Execution) -> bool {
+    let known = execution.position.variables.get("deployRequest");
+    execution.end_state() == "ReleaseError" && known.is_none_or(|known| known.is_null())
 }
 
 /// A look starts nothing that a person stopped, and nothing that was released last.
@@ -218,6 +247,8 @@ fn not_without_a_reason(cloud: &Cloud, execution: &Execution, wrong: &mut Vec<St
     if let Some(before) = before.max_by_key(|other| other.ended_at())
         && before.digest() == digest
         && before.end_state() == "Released"
+        // It read the tag just before that moved on, and what was seen just after.
+        && execution.end_state() != "Superseded"
         && asked.is_none_or(|asked| asked < before.started_at)
     {
         wrong.push(format!("{} releases again what {} released", execution.label, before.label));
@@ -237,7 +268,9 @@ fn schema_is_told(cloud: &Cloud, requests: &[Value], wrong: &mut Vec<String>) {
             };
             let execution = cloud.executions.all.get(&change.execution);
             of == number
-                && execution.is_some_and(|found| found.status() == "ABORTED" || could_not_finish(found))
+                && execution.is_some_and(|found| {
+                    found.status() == "ABORTED" || could_not_finish(found) || never_knew(found)
+                })
         })
     };
     for change in &cloud.mutations {
@@ -252,7 +285,9 @@ fn schema_is_told(cloud: &Cloud, requests: &[Value], wrong: &mut Vec<String>) {
     }
     for request in requests.iter().filter(|request| request["state"] == "open") {
         let number = request["number"].as_u64().unwrap_or_default();
-        let created = cloud.mutations.iter().any(|change| change.kind == Kind::Created(number));
+        // The next release adopts one that came late.
+        let created =
+            cloud.mutations.iter().any(|change| change.kind == Kind::Created(number) && !change.came_late);
         if created && !told(number) && !excused(number) {
             wrong.push(format!("#{number} is left open and nobody was told"));
         }
@@ -287,22 +322,16 @@ fn tag_is_released(cloud: &Cloud, serving: Option<&str>, wrong: &mut Vec<String>
 }
 
 fn no_secret(cloud: &Cloud, wrong: &mut Vec<String>) {
-    let secrets = [stack::TOKEN, stack::CONNECTION_STRING, "password-only-for-the-simulation"];
-    let mut look = |place: String, text: &str| {
-        if secrets.iter().any(|secret| text.contains(secret)) {
-            wrong.push(format!("a secret is in {place}"));
-        }
-    };
-    for execution in cloud.executions.all.values() {
-        for text in &execution.texts {
-            look(format!("the history of {}", execution.label), text);
-        }
+    for execution in cloud.executions.all.values().filter(|execution| execution.tells_a_secret) {
+        wrong.push(format!("a secret is in the history of {}", execution.label));
     }
-    for message in &cloud.messages {
-        look("a message".into(), &message.text);
+    if cloud.messages.iter().any(|message| stack::is_secret(&message.text)) {
+        wrong.push("a secret is in a message".into());
     }
     for ((kind, id), item) in &cloud.table.items {
-        look(format!("the record {kind} {id}"), &Value::Object(item.clone()).to_string());
+        if item.values().any(stack::tells_a_secret) {
+            wrong.push(format!("a secret is in the record {kind} {id}"));
+        }
     }
 }
 

@@ -2,15 +2,19 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use clap::Parser;
+use simulation::asl::Definition;
 use simulation::golden;
 use simulation::jsonata::recorded;
 use simulation::story::{Behaviour, Change, Plan};
-use simulation::walk::{definition, exhaust, shrink, story};
-use simulation::world::Weather;
+use simulation::walk::{cores, definition, exhaust, on_threads, shrink, story};
+use simulation::world::{CALLS, Weather};
 
 /// Tells stories of releases, each with its faults, and looks whether anything that must hold is broken.
 #[derive(Debug, Parser)]
@@ -21,9 +25,15 @@ struct Options {
     /// How many releases to make.
     #[arg(long, default_value_t = 100_000)]
     releases: usize,
+    /// How many stories to tell at a time; as many as there are cores by default.
+    #[arg(long)]
+    threads: Option<usize>,
     /// Tell the story of the seed and nothing else.
     #[arg(long)]
     tell: bool,
+    /// Tell every call, not only what is unusual.
+    #[arg(long)]
+    calls: bool,
     /// Go on after a story that is wrong, without shortening it.
     #[arg(long)]
     keep_going: bool,
@@ -51,6 +61,7 @@ fn main() -> ExitCode {
         };
     }
     if options.tell {
+        CALLS.set(options.calls);
         let told = story(options.seed, None, &definition);
         println!("{}{:#?}", told.story(), told.wrong);
         return ExitCode::SUCCESS;
@@ -71,27 +82,45 @@ fn main() -> ExitCode {
         println!("{} stories, wrong: {:#?}", seen.stories, seen.wrong);
         return if seen.wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
-    let (mut seed, mut releases, began) = (options.seed, 0, Instant::now());
-    while releases < options.releases {
-        let told = story(seed, None, &definition);
-        releases += told.releases();
-        if !told.wrong.is_empty() {
-            eprintln!("Seed {seed}: {:#?}", told.wrong);
-            if options.keep_going {
-                seed += 1;
-                continue;
+    walk(&options, &definition)
+}
+
+/// Tells the stories from a seed on, on every core, until there were enough releases or one is wrong.
+fn walk(options: &Options, definition: &Arc<Definition>) -> ExitCode {
+    let next = AtomicU64::new(options.seed);
+    let releases = AtomicUsize::new(0);
+    let broken = Mutex::new(BTreeMap::new());
+    let began = Instant::now();
+    on_threads(options.threads.unwrap_or_else(cores), || {
+        let broken = || broken.lock().unwrap_or_else(PoisonError::into_inner);
+        while releases.load(Ordering::Relaxed) < options.releases
+            && (options.keep_going || broken().is_empty())
+        {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            let told = story(seed, None, definition);
+            let releases = releases.fetch_add(told.releases(), Ordering::Relaxed) + told.releases();
+            if !told.wrong.is_empty() {
+                eprintln!("Seed {seed}: {:#?}", told.wrong);
+                broken().insert(seed, told.wrong.clone());
             }
-            eprintln!("Shortened:");
-            if let Some((plan, told)) = shrink(seed, None, &definition) {
-                eprintln!("{:#?}\n{}{:#?}", plan.events, told.story(), told.wrong);
+            if seed.is_multiple_of(500) {
+                println!("{releases} releases, seed {seed}, {:.0} s", began.elapsed().as_secs_f64());
             }
-            return ExitCode::FAILURE;
         }
-        if seed.is_multiple_of(20) {
-            println!("{releases} releases, seed {seed}, {:.0} s", began.elapsed().as_secs_f64());
-        }
-        seed += 1;
+    });
+    let (releases, next, seconds) = (releases.into_inner(), next.into_inner(), began.elapsed().as_secs_f64());
+    let broken = broken.into_inner().unwrap_or_else(PoisonError::into_inner);
+    println!(
+        "{releases} releases, seeds {} to {}, {} broken, {seconds:.0} s",
+        options.seed,
+        next - 1,
+        broken.len()
+    );
+    let Some(seed) = broken.keys().next() else { return ExitCode::SUCCESS };
+    if !options.keep_going
+        && let Some((plan, told)) = shrink(*seed, None, definition)
+    {
+        eprintln!("Seed {seed}, shortened:\n{:#?}\n{}{:#?}", plan.events, told.story(), told.wrong);
     }
-    println!("{releases} releases, seeds {} to {}, nothing broken", options.seed, seed - 1);
-    ExitCode::SUCCESS
+    ExitCode::FAILURE
 }

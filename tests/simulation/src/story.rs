@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use shared::release::{DestructiveChanges, OnContainerFailure};
+use shared::release::{DestructiveChanges, OnContainerFailure, OnVerificationFailure, Verification};
+use shared::verification::VerifyPath;
 
 use crate::asl::Definition;
 use crate::choices::{Choices, Decider};
 use crate::defects::Defect;
-use crate::stack::{self, Stack};
+use crate::stack::{self, Pace, Stack};
 use crate::time::{self, date_of, sleep};
-use crate::world::{Outage, Weather, World};
+use crate::world::{Answers, Outage, Weather, World};
 
 pub(crate) const SECOND: u64 = 1_000;
 pub(crate) const MINUTE: u64 = 60 * SECOND;
@@ -55,6 +56,8 @@ pub enum Event {
     Outage(&'static str, u64),
     /// The emulator of PlanetScale is directed so: the method, the path and the body.
     Direct(&'static str, &'static str, Value),
+    /// A person updates the stack, whose policy is another one from then on.
+    Update(DestructiveChanges),
 }
 
 /// What a push changes in the schema.
@@ -71,8 +74,8 @@ pub enum Behaviour {
     Healthy,
     Crashes,
     NeverAnswers,
-    /// It becomes healthy, and then answers every request with 500.
-    ServesBadly,
+    /// It becomes healthy, and this is how it answers at the public URL.
+    Serves(Answers),
 }
 
 impl Plan {
@@ -93,13 +96,21 @@ impl Plan {
     /// The story of a seed.
     pub fn of_seed(seed: u64) -> Self {
         let mut dice = Choices::new(Decider::Seed { seed, muted: Default::default() });
+        let policies =
+            [DestructiveChanges::Refuse, DestructiveChanges::AfterContainers, DestructiveChanges::Allow];
         let mut stack = Stack { database: dice.choose("database", &[3, 1]) == 0, ..Stack::default() };
-        stack.policy.destructive_changes =
-            [DestructiveChanges::Refuse, DestructiveChanges::AfterContainers, DestructiveChanges::Allow]
-                [dice.choose("destructive", &[2, 1, 1])];
+        stack.policy.destructive_changes = policies[dice.choose("destructive", &[2, 1, 1])];
         if dice.choose("keep", &[4, 1]) == 1 {
             stack.policy.on_container_failure = OnContainerFailure::KeepSchema;
         }
+        let verified = dice.choose("verified", &[4, 1]) == 1;
+        if verified {
+            let on_failure = [OnVerificationFailure::Undo, OnVerificationFailure::Keep]
+                [dice.choose("served badly", &[4, 1])];
+            let paths = vec![VerifyPath { path: "/health".into(), status: 200 }];
+            stack.verification = Verification { paths, seconds: 120, on_failure };
+        }
+        stack.pace = [Pace::Quick, Pace::Usual][dice.choose("pace", &[4, 1])];
         let weather = [Weather::Usual, Weather::Rough][dice.choose("weather", &[2, 1])];
         let migration =
             [2 * SECOND, MINUTE, 20 * MINUTE, 6 * HOUR, 9 * DAY][dice.choose("migration", &[12, 6, 4, 2, 1])];
@@ -110,8 +121,20 @@ impl Plan {
         let mut at = MINUTE;
         for index in 0..pushes {
             let change = [Change::Adds, Change::Nothing, Change::Drops][dice.choose("change", &[3, 2, 1])];
-            let image = [Behaviour::Healthy, Behaviour::Crashes, Behaviour::NeverAnswers]
-                [dice.choose("image", &[4, 1, 1])];
+            let image = if verified {
+                let late = dice.number("serves after", SECOND, 2 * MINUTE);
+                let flapping = dice.number("flaps", 1, 99);
+                [
+                    Behaviour::Healthy,
+                    Behaviour::Crashes,
+                    Behaviour::Serves(Answers::Badly),
+                    Behaviour::Serves(Answers::Late(late)),
+                    Behaviour::Serves(Answers::Flapping(flapping)),
+                ][dice.choose("image", &[6, 1, 3, 1, 1])]
+            } else {
+                [Behaviour::Healthy, Behaviour::Crashes, Behaviour::NeverAnswers]
+                    [dice.choose("image", &[4, 1, 1])]
+            };
             let late = dice.number("late", SECOND, 10 * MINUTE);
             let arrives = [vec![SECOND], vec![], vec![SECOND, late], vec![late]]
                 [dice.choose("event", &[6, 1, 1, 1])]
@@ -124,11 +147,20 @@ impl Plan {
             let soon = [30 * SECOND, 3 * MINUTE, 30 * MINUTE, 5 * HOUR][dice.choose("soon", &[2, 3, 3, 1])];
             at += dice.number("next push", SECOND, soon);
         }
+        let pushed: Vec<u64> = events.iter().map(|(at, _)| *at).collect();
         for _ in 0..dice.choose("people", &[3, 3, 2, 1]) {
-            let when = dice.number("when", MINUTE, at + 20 * MINUTE);
+            // Most of what people do meets a release that runs.
+            let when = match dice.choose("when", &[2, 1]) {
+                0 => {
+                    let of = dice.number("meets", 0, pushed.len() as u64 - 1);
+                    let push = usize::try_from(of).ok().and_then(|of| pushed.get(of)).copied();
+                    push.unwrap_or(at) + dice.number("after the push", SECOND, 2 * MINUTE)
+                }
+                _ => dice.number("at", MINUTE, at + 20 * MINUTE),
+            };
             let act =
                 ["approve", "close", "cancel", "revert", "skip_revert"][dice.choose("act", &[1, 1, 1, 1, 1])];
-            let event = match dice.choose("person", &[3, 2, 2, 1, 1, 2, 2, 1]) {
+            let event = match dice.choose("person", &[6, 4, 4, 2, 2, 4, 4, 2, 2]) {
                 0 => {
                     events.push((when + dice.number("redriven", SECOND, 10 * MINUTE), Event::Redrive));
                     Event::Stop
@@ -143,13 +175,23 @@ impl Plan {
                     Event::Asks(json!({"hold": "An incident."}))
                 }
                 6 => Event::Asks(json!({"rollback": "previous"})),
-                _ => Event::Asks(json!({"rollback": "insist"})),
+                7 => Event::Asks(json!({"rollback": "insist"})),
+                _ => Event::Update(policies[dice.choose("policy", &[1, 1, 1])]),
             };
             events.push((when, event));
         }
         if dice.choose("outage", &[3, 1]) == 1 {
-            let services = ["planetscale", "lightsail", "dynamodb", "ecr", "secretsmanager", "states", "sns"];
-            let service = services[dice.choose("service", &[3, 2, 1, 1, 1, 1, 1])];
+            let services = [
+                "planetscale",
+                "lightsail",
+                "dynamodb",
+                "ecr",
+                "secretsmanager",
+                "states",
+                "sns",
+                "codebuild",
+            ];
+            let service = services[dice.choose("service", &[3, 2, 1, 1, 1, 1, 1, 1])];
             let longest = [10 * MINUTE, 4 * HOUR][dice.choose("outage lasts", &[3, 1])];
             events.push((
                 dice.number("outage at", MINUTE, at),
@@ -204,7 +246,13 @@ pub(crate) async fn play(world: &Arc<World>, plan: &Plan) {
         let approval = json!({"require_approval_for_deploy": true});
         world.planetscale("PUT", "organizations/acme/databases/shop", approval).await;
     }
-    let last = plan.events.last().map_or(0, |(at, _)| *at) + 30 * MINUTE;
+    let over = plan.events.iter().map(|(at, event)| {
+        at + match event {
+            Event::Disable(for_how_long) | Event::Outage(_, for_how_long) => *for_how_long,
+            _ => 0,
+        }
+    });
+    let last = over.max().unwrap_or_default() + 30 * MINUTE;
     world.cloud().calm_from = Some(time::START + last);
     let mut tasks = Vec::new();
     for (index, (at, event)) in plan.events.iter().cloned().enumerate() {
@@ -227,7 +275,7 @@ pub(crate) async fn play(world: &Arc<World>, plan: &Plan) {
 async fn look_until_quiet(world: &Arc<World>, last: u64, horizon: u64) {
     let horizon = time::START + horizon;
     let mut quiet = 0;
-    while quiet < 3 && time::now() < horizon {
+    while quiet < 2 && time::now() < horizon {
         let running = world.cloud().executions.all.values().any(|execution| execution.is_running());
         let past = time::now() - time::START;
         // Rarer while a migration of days runs: each look is the same.
@@ -299,6 +347,12 @@ async fn act(world: &Arc<World>, index: usize, event: Event) {
         Event::Direct(method, path, body) => {
             world.planetscale(method, path, body).await;
         }
+        Event::Update(destructive_changes) => {
+            world.tell(format!("a person updates the stack: {destructive_changes:?}"));
+            let mut stack = world.stack.clone();
+            stack.policy.destructive_changes = destructive_changes;
+            world.update(&stack);
+        }
         Event::Outage(service, for_how_long) => {
             world.tell(format!("{service} does not answer for {} min", for_how_long / MINUTE));
             let from = time::now();
@@ -324,15 +378,15 @@ async fn push(world: &Arc<World>, index: usize, change: Change, image: Behaviour
     }
     let digest = world.cloud().repository.push(&commit(index));
     let verdict = match image {
-        Behaviour::Healthy | Behaviour::ServesBadly => "healthy",
+        Behaviour::Healthy | Behaviour::Serves(_) => "healthy",
         Behaviour::Crashes => "crashes",
         Behaviour::NeverAnswers => "failsHealthCheck",
     };
-    if image == Behaviour::ServesBadly {
-        world.cloud().answers.insert(commit(index), 500);
-    }
     let rule = json!({"image": {"digest": digest}, "verdict": verdict});
     world.lightsail("PUT", "verdicts", rule).await;
+    if let Behaviour::Serves(answers) = image {
+        world.cloud().answers.insert(digest.clone(), answers);
+    }
     world.tell(format!("push of {} ({change:?}, {image:?})", commit(index)));
     moved(world, &digest, arrives);
 }

@@ -23,6 +23,31 @@ pub fn story(seed: u64, defect: Option<Defect>, definition: &Arc<Definition>) ->
     tell(&Plan::of_seed(seed), Decider::Seed { seed, muted: BTreeSet::new() }, defect, definition)
 }
 
+/// The stack of a thread that tells stories. The evaluator of expressions takes a new stack for each when less than
+/// this is left, which takes longer than most expressions.
+const STACK: usize = 64 << 20;
+
+/// Does `work` on so many threads at a time.
+///
+/// # Panics
+/// As `work` does, and when there can be no thread.
+pub fn on_threads(threads: usize, work: impl Fn() + Sync) {
+    std::thread::scope(|scope| {
+        let start = || std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, &work);
+        let started: Vec<_> = (0..threads.max(1)).map(|_| start().expect("a thread")).collect();
+        for thread in started {
+            if let Err(panic) = thread.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    });
+}
+
+/// As many threads as there are cores.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 /// A story that is wrong, as short as it gets: without every event and every fault that it is wrong without too.
 pub fn shrink(seed: u64, defect: Option<Defect>, definition: &Arc<Definition>) -> Option<(Plan, Told)> {
     let mut plan = Plan::of_seed(seed);

@@ -1,5 +1,6 @@
 //! A world: the cloud, the network to it, and what goes wrong on the way.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -7,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use axum::Router;
 use axum::body::Body;
 use http_body_util::BodyExt;
-use serde_json::{Map, Value, json};
-use shared::http::{Call, Client, Lost, Request, Response};
+use serde_json::{Value, json};
+use shared::http::{Call, Lost, Request, Response};
 use tokio::sync::{Notify, oneshot};
 use tower_service::Service as _;
 
@@ -16,6 +17,7 @@ use crate::asl::{Definition, End, Failure, Position, Surroundings};
 use crate::choices::{Choices, Decider};
 use crate::defects::Defect;
 use crate::functions::Functions;
+use crate::jsonata::Variables;
 use crate::services::dynamodb::Table;
 use crate::services::ecr::Repository;
 use crate::services::sfn::Executions;
@@ -54,7 +56,7 @@ pub struct World {
     cloud: Mutex<Cloud>,
     planetscale: Router,
     lightsail: Router,
-    functions: OnceLock<Functions>,
+    functions: Mutex<Arc<Functions>>,
     pub definition: Arc<Definition>,
 }
 
@@ -68,8 +70,6 @@ pub struct Cloud {
     pub mutations: Vec<Mutation>,
     /// What the executions did, where it is noted.
     pub steps: Option<Vec<Step>>,
-    /// The status with which the image with a tag answers the public, where it is not 200.
-    pub answers: BTreeMap<String, u16>,
     /// The story, line by line.
     pub story: Vec<(u64, String)>,
     pub outages: Vec<Outage>,
@@ -84,6 +84,31 @@ pub struct Cloud {
     /// What is wrong, as soon as it happens.
     pub wrong: Vec<String>,
     invocations: u64,
+    /// What becomes of the images that are asked at the public URL, by digest.
+    pub answers: BTreeMap<String, Answers>,
+    public: Public,
+}
+
+/// How an image answers at the service's public URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answers {
+    Well,
+    /// With a 500.
+    Badly,
+    /// With a 503 for so many milliseconds from when it is asked first, then well.
+    Late(u64),
+    /// With a 500 now and then: this one in a hundred tries.
+    Flapping(u64),
+}
+
+/// What serves, as the public URL has it.
+#[derive(Debug, Default)]
+struct Public {
+    /// When that was looked up.
+    looked_at: u64,
+    digest: Option<String>,
+    /// When the first try reached what serves.
+    since: u64,
 }
 
 /// The hold was set, or cleared.
@@ -127,6 +152,9 @@ pub struct Mutation {
     pub execution: String,
     pub invocation: u64,
     pub kind: Kind,
+    /// Whether it was created when its caller had given up: nothing can keep that from happening, as neither service
+    /// has a token by which it knows a call again.
+    pub came_late: bool,
     /// Who held the lock.
     pub holder: Option<String>,
 }
@@ -147,15 +175,23 @@ pub enum Kind {
 }
 
 /// Who calls.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Caller {
+    world: Arc<World>,
     label: String,
     execution: String,
     invocation: u64,
     /// The call at which the process ends.
     dies_at: Option<u32>,
+    /// Whether the call arrives when its caller has given up.
+    late: bool,
     calls: Arc<AtomicU32>,
     dead: Arc<Notify>,
+}
+
+thread_local! {
+    /// Whether the story of this thread has a line for every call.
+    pub static CALLS: Cell<bool> = const { Cell::new(false) };
 }
 
 tokio::task_local! {
@@ -167,6 +203,30 @@ struct Asked {
     service: &'static str,
     operation: String,
     request: Request,
+}
+
+impl Cloud {
+    /// `CodeBuild`: a build has pushed each image (API reference, "`ListBuildsForProject`" and "`BatchGetBuilds`").
+    fn builds(&self, operation: &str, input: &Value) -> Response {
+        let id = |tag: &str| format!("{}:{tag}", stack::BUILD_PROJECT);
+        let built: Vec<(&String, &String)> =
+            self.repository.tags.iter().rev().filter(|(tag, _)| *tag != stack::MOVING_TAG).collect();
+        if operation == "ListBuildsForProject" {
+            let ids: Vec<_> = built.iter().map(|(tag, _)| id(tag)).collect();
+            return answer(200, &json!({"ids": ids}));
+        }
+        let wanted: Vec<_> = input["ids"].as_array().into_iter().flatten().collect();
+        let builds: Vec<_> = built
+            .iter()
+            .filter(|(tag, _)| wanted.iter().any(|wanted| **wanted == id(tag)))
+            .map(|(tag, digest)| {
+                json!({"id": id(tag), "buildNumber": 1, "startTime": 1_767_603_600.0, "endTime": 1_767_603_660.0,
+                    "exportedEnvironmentVariables": [{"name": "IMAGE_DIGEST", "value": digest},
+                        {"name": "SUBJECT", "value": format!("Change {tag}\u{202e}")}]})
+            })
+            .collect();
+        answer(200, &json!({"builds": builds}))
+    }
 }
 
 impl World {
@@ -181,6 +241,8 @@ impl World {
         defect: Option<Defect>,
         definition: Arc<Definition>,
     ) -> Arc<Self> {
+        // The first ones of a thread make its clients, which takes of the numbers that a seed gives.
+        let functions = Arc::new(Functions::new(&stack));
         fastrand::seed(1);
         lightsail_emulator::clock::set_for_this_thread(lightsail_emulator::clock::Time {
             now: time::now,
@@ -218,7 +280,7 @@ impl World {
             cloud: Mutex::default(),
             planetscale,
             lightsail,
-            functions: OnceLock::new(),
+            functions: Mutex::new(functions),
             definition,
         });
         cell.set(world.me.clone()).expect("it is set once");
@@ -227,30 +289,30 @@ impl World {
     }
 
     async fn set_up(&self) {
-        let me = self.me.clone();
-        let client = Client::new(move |request: Request| -> Call {
-            let (world, caller) = (me.upgrade(), CALLER.try_with(Clone::clone).ok());
-            Box::pin(async move {
-                match (world, caller) {
-                    (Some(world), Some(caller)) => world.carry(caller, request).await,
-                    _ => Err(lost(false)),
-                }
-            })
-        });
-        let _ = self.functions.set(Functions::new(&self.stack, &client));
         let database = "organizations/acme/databases/shop";
         let schema = "CREATE TABLE bookings (id INT PRIMARY KEY, guest VARCHAR(99), old1 INT, old2 INT, old3 INT, old4 INT)";
         self.planetscale("PUT", database, json!({"schema": schema, "branches": ["dev"]})).await;
         self.planetscale("PUT", "tokens/pipeline", json!({"token": stack::TOKEN, "organization": "acme"}))
             .await;
-        let settings = json!({"creatingDeploymentMs": 30_000, "evaluatingHealthCheckMs": 60_000,
-            "activatingDeploymentMs": 10_000, "failureMs": 120_000, "serviceCreationMs": 1, "updateMs": 30_000,
+        // How long each takes is not documented.
+        let [creating, checking, activating, failing] = self.stack.pace.milliseconds();
+        let settings = json!({"creatingDeploymentMs": creating, "evaluatingHealthCheckMs": checking,
+            "activatingDeploymentMs": activating, "failureMs": failing, "serviceCreationMs": 1, "updateMs": 30_000,
             "pullerActivationMs": 1});
         self.lightsail("POST", "settings", settings).await;
         let service = json!({"serviceName": stack::SERVICE, "power": "nano", "scale": 1,
             "privateRegistryAccess": {"ecrImagePullerRole": {"isActive": true}}});
         self.lightsail("POST", "act/CreateContainerService", service).await;
         sleep(1_000).await;
+    }
+
+    fn functions(&self) -> Arc<Functions> {
+        self.functions.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The stack is updated: calls from now on meet functions with other parameters.
+    pub fn update(&self, stack: &Stack) {
+        *self.functions.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(Functions::new(stack));
     }
 
     pub fn cloud(&self) -> MutexGuard<'_, Cloud> {
@@ -284,9 +346,23 @@ impl World {
 
     // ---- the network ----
 
+    /// The transport of all clients: the world of the function that calls carries its call.
+    pub fn carry_for_caller(request: Request) -> Call {
+        let caller = CALLER.try_with(Clone::clone);
+        Box::pin(async move {
+            match caller {
+                Ok(caller) => caller.world.clone().carry(caller, request).await,
+                Err(_) => Err(lost(false)),
+            }
+        })
+    }
+
     /// Carries a function's call to its service, and the answer back.
     async fn carry(self: Arc<Self>, caller: Caller, request: Request) -> Result<Response, Lost> {
         let asked = Asked::of(request);
+        if asked.service == "public" {
+            return self.answer_publicly(&caller).await;
+        }
         let place = format!("{} {}.{}", caller.label, asked.service, asked.operation);
         let nth = caller.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let there = self.number(&format!("{place} there"), 3, 60);
@@ -336,7 +412,7 @@ impl World {
             }
             3 => {
                 let late = self.number(&format!("{place} late"), 15_100, 40_000);
-                drop(self.serve_later(asked, caller, late));
+                drop(self.serve_later(asked, Caller { late: true, ..caller }, late));
                 sleep(15_000).await;
                 Err(lost(true))
             }
@@ -360,6 +436,60 @@ impl World {
                 Ok(response)
             }
         }
+    }
+
+    /// One try of a path at the service's public URL.
+    async fn answer_publicly(&self, caller: &Caller) -> Result<Response, Lost> {
+        let place = format!("{} public", caller.label);
+        sleep(self.number(&place, 3, 60)).await;
+        if self.way(&format!("{place} call"), &[1]) == 1 {
+            self.tell(format!("{place}: the connection is refused"));
+            return Err(lost(false));
+        }
+        let now = time::now();
+        if self.cloud().public.looked_at + 500 < now {
+            let digest = self.serving().await.and_then(|tag| self.cloud().repository.tags.get(&tag).cloned());
+            let mut cloud = self.cloud();
+            if cloud.public.digest != digest {
+                cloud.public.since = now;
+            }
+            (cloud.public.looked_at, cloud.public.digest) = (now, digest);
+        }
+        let (answers, since) = {
+            let cloud = self.cloud();
+            let digest = cloud.public.digest.as_ref();
+            (
+                digest.map(|digest| cloud.answers.get(digest).copied().unwrap_or(Answers::Well)),
+                cloud.public.since,
+            )
+        };
+        let status = match answers {
+            _ if self.defect == Some(Defect::ServesAnything) => 200,
+            // Lightsail's endpoint answers so while no container does (seen live by third parties).
+            None => 503,
+            Some(Answers::Well) => 200,
+            Some(Answers::Badly) => 500,
+            Some(Answers::Late(late)) => {
+                if since + late > now {
+                    503
+                } else {
+                    200
+                }
+            }
+            Some(Answers::Flapping(in_a_hundred)) => {
+                if self.number(&format!("{place} flaps"), 1, 100) <= in_a_hundred { 500 } else { 200 }
+            }
+        };
+        Ok(answer(status, &Value::Null))
+    }
+
+    /// The tag of the image that serves.
+    pub async fn serving(&self) -> Option<String> {
+        let asked = json!({"serviceName": stack::SERVICE});
+        let services = self.lightsail("POST", "act/GetContainerServices", asked).await;
+        let image =
+            &services["containerServices"][0]["currentDeployment"]["containers"][stack::CONTAINER]["image"];
+        image.as_str()?.rsplit(':').next().map(str::to_owned)
     }
 
     fn is_down(&self, service: &str) -> bool {
@@ -390,6 +520,9 @@ impl World {
 
     async fn serve(self: &Arc<Self>, asked: Asked, caller: &Caller) -> Response {
         let Asked { service, operation, request } = &asked;
+        if CALLS.get() {
+            self.tell(format!("{} {service}.{operation} arrives", caller.label));
+        }
         let body: Value = request
             .body()
             .and_then(|body| body.as_bytes())
@@ -443,7 +576,7 @@ impl World {
             }
             "states" => self.step_functions(operation, &body, caller),
             "sns" => self.publish(request),
-            "public" => self.serve_public().await,
+            "codebuild" => self.cloud().builds(operation, &body),
             "lightsail" => {
                 let response = forward(&self.lightsail, request).await;
                 self.after_lightsail(operation, &body, response, caller)
@@ -456,7 +589,8 @@ impl World {
         let mut cloud = self.cloud();
         let holder = cloud.table.text("lock", "holder");
         let (execution, invocation) = (caller.execution.clone(), caller.invocation);
-        cloud.mutations.push(Mutation { at: time::now(), execution, invocation, kind, holder });
+        let came_late = caller.late && matches!(kind, Kind::Created(_) | Kind::Containers { .. });
+        cloud.mutations.push(Mutation { at: time::now(), execution, invocation, kind, came_late, holder });
     }
 
     fn step_functions(self: &Arc<Self>, operation: &str, body: &Value, caller: &Caller) -> Response {
@@ -521,10 +655,12 @@ impl World {
     ) -> Response {
         if operation == "CreateContainerServiceDeployment" && response.status.is_success() {
             let environment = &body["containers"][stack::CONTAINER]["environment"];
-            let mark = |name: &str| environment[name].as_str().map(str::to_owned);
-            // What is deployed again has the marker of its own release, too.
-            let undo = mark(shared::undo::UNDO_MARKER).map(|release| format!("the undo of {release}"));
-            let marker = undo.or_else(|| mark(shared::containers::RELEASE_MARKER)).unwrap_or_default();
+            let text = |name: &str| environment[name].as_str().unwrap_or_default().to_owned();
+            let marker = if caller.label.ends_with("restore-containers") {
+                format!("the way back from {}", text(shared::undo::UNDO_MARKER))
+            } else {
+                text(shared::containers::RELEASE_MARKER)
+            };
             self.tell(format!("{}: creates a deployment", caller.label));
             self.note(caller, Kind::Containers { marker });
         }
@@ -538,16 +674,6 @@ impl World {
             response.body = shown.to_string().into_bytes();
         }
         response
-    }
-
-    /// Answers as the image does that serves.
-    async fn serve_public(&self) -> Response {
-        let tag = crate::invariants::serving(self).await;
-        let status = match tag {
-            Some(tag) => self.cloud().answers.get(&tag).copied().unwrap_or(200),
-            None => 503,
-        };
-        answer(status, &Value::Null)
     }
 
     async fn serve_planetscale(&self, request: &Request, operation: &str, caller: &Caller) -> Response {
@@ -703,6 +829,7 @@ impl World {
             }
             execution.redrives += 1;
             execution.redriven_at = Some(time::now());
+            execution.context.clear();
             execution.events += 1;
             execution.failure = None;
             execution.set_status("RUNNING");
@@ -749,10 +876,12 @@ impl World {
             _ => {}
         }
         let caller = Caller {
+            world: self.clone(),
             label: label.clone(),
             execution: execution.to_owned(),
             invocation,
             dies_at,
+            late: false,
             calls: Arc::default(),
             dead: Arc::new(Notify::new()),
         };
@@ -760,7 +889,7 @@ impl World {
         let world = self.clone();
         let (function, dead) = (function.to_owned(), caller.dead.clone());
         tokio::spawn(async move {
-            let functions = world.functions.get().expect("it is set up");
+            let functions = world.functions();
             let payload = world.handed(&function, payload);
             let work = CALLER.scope(caller, functions.invoke(&function, payload));
             let result = tokio::select! {
@@ -819,8 +948,8 @@ impl Run {
 }
 
 impl Surroundings for Run {
-    fn record(&self, events: u64, texts: &[&Value]) -> bool {
-        self.world.cloud().executions.all.get_mut(&self.arn).is_some_and(|found| found.record(events, texts))
+    fn record(&self, events: u64, values: &[&Value]) -> bool {
+        self.world.cloud().executions.all.get_mut(&self.arn).is_some_and(|found| found.record(events, values))
     }
 
     fn enter(&self, position: &Position) {
@@ -831,17 +960,21 @@ impl Surroundings for Run {
         self.note(&position.state, None);
     }
 
-    fn context(&self) -> Map<String, Value> {
-        let cloud = self.world.cloud();
-        let found = &cloud.executions.all[&self.arn];
-        let mut execution = json!({"Id": found.arn, "Name": found.name, "Input": found.input,
-            "RoleArn": "arn:aws:iam::000000000000:role/release", "RedriveCount": found.redrives,
-            "StartTime": rfc3339(found.started_at)});
-        if let Some(at) = found.redriven_at {
-            execution["RedriveTime"] = rfc3339(at).into();
+    fn context(&self) -> Variables {
+        let mut cloud = self.world.cloud();
+        let found = cloud.executions.all.get_mut(&self.arn).expect("it runs");
+        if found.context.is_empty() {
+            let mut execution = json!({"Id": found.arn, "Name": found.name, "Input": found.input,
+                "RoleArn": "arn:aws:iam::000000000000:role/release", "RedriveCount": found.redrives,
+                "StartTime": rfc3339(found.started_at)});
+            if let Some(at) = found.redriven_at {
+                execution["RedriveTime"] = rfc3339(at).into();
+            }
+            let machine = json!({"Id": crate::services::sfn::MACHINE, "Name": "bookings-api-prod-release"});
+            found.context.insert("Execution".into(), Arc::new(execution));
+            found.context.insert("StateMachine".into(), Arc::new(machine));
         }
-        let machine = json!({"Id": crate::services::sfn::MACHINE, "Name": "bookings-api-prod-release"});
-        [("Execution".to_owned(), execution), ("StateMachine".to_owned(), machine)].into_iter().collect()
+        found.context.clone()
     }
 
     async fn call(&self, state: &str, resource: &str, arguments: Value) -> Result<Value, Failure> {
@@ -933,10 +1066,11 @@ impl Asked {
             "states" => "states",
             "sns" => "sns",
             "lightsail" => "lightsail",
-            "api" if host.contains("ecr") => "ecr",
-            "api" if host.contains("planetscale") => "planetscale",
+            "codebuild" => "codebuild",
             // What Lightsail shows as a service's own address.
             _ if host.ends_with(".cs.amazonlightsail.com") => "public",
+            "api" if host.contains("ecr") => "ecr",
+            "api" if host.contains("planetscale") => "planetscale",
             _ => panic!("the simulation does not know {host}"),
         };
         let operation = operation.unwrap_or_else(|| match service {

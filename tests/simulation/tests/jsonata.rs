@@ -13,7 +13,7 @@ fn every_recorded_expression_results_in_what_the_reference_says() {
         let mut variables = case["scope"].as_object().unwrap().clone();
         let states =
             variables.remove("states").and_then(|states| states.as_object().cloned()).unwrap_or_default();
-        let scope = Scope { variables, states };
+        let scope = Scope::of(variables, states);
         match value_of(expression, &scope) {
             Ok(value) => assert_eq!(value.as_ref(), case.get("value"), "{expression}\n{case:#}"),
             Err(error) => assert!(case.get("error").is_some(), "{expression}: {error}\n{case:#}"),

@@ -1,13 +1,15 @@
 //! Step Functions: executions, their histories, and what its API shows of them, seconds late.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use shared::http::Response;
 
 use super::{answer, error};
 use crate::asl::{End, Failure, MOST_EVENTS, Position};
-use crate::time;
+use crate::jsonata::Variables;
+use crate::{stack, time};
 
 /// The ARN of the state machine.
 pub const MACHINE: &str = "arn:aws:states:us-east-1:000000000000:stateMachine:bookings-api-prod-release";
@@ -31,8 +33,10 @@ pub struct Execution {
     pub redrives: u64,
     pub redriven_at: Option<u64>,
     pub events: u64,
-    /// What its history holds.
-    pub texts: Vec<String>,
+    /// Whether a secret is in its history.
+    pub tells_a_secret: bool,
+    /// Its context object, as it was when this life of it began.
+    pub context: Variables,
     pub position: Position,
     /// Its states in time.
     pub statuses: Vec<(u64, &'static str)>,
@@ -40,7 +44,7 @@ pub struct Execution {
     pub failure: Option<Failure>,
     pub task: Option<tokio::task::AbortHandle>,
     /// Its states, the last ones last.
-    pub path: Vec<String>,
+    pub path: Vec<Arc<str>>,
 }
 
 impl Execution {
@@ -84,13 +88,13 @@ impl Execution {
     }
 
     /// Notes what is written into the history; false when it is full.
-    pub fn record(&mut self, events: u64, texts: &[&Value]) -> bool {
+    pub fn record(&mut self, events: u64, values: &[&Value]) -> bool {
         // The last event says that the execution ended.
         if self.events + events >= MOST_EVENTS {
             return false;
         }
         self.events += events;
-        self.texts.extend(texts.iter().map(ToString::to_string));
+        self.tells_a_secret |= values.iter().any(|value| stack::tells_a_secret(value));
         true
     }
 
@@ -117,7 +121,8 @@ impl Executions {
             return (started(&arn, found.started_at), None);
         }
         let now = time::now();
-        let position = Position { state: start_at.to_owned(), input: given.clone(), variables: Map::new() };
+        let position =
+            Position { state: start_at.into(), input: Arc::new(given.clone()), variables: Arc::default() };
         let execution = Execution {
             arn: arn.clone(),
             name: name.to_owned(),
@@ -127,7 +132,8 @@ impl Executions {
             redrives: 0,
             redriven_at: None,
             events: 1,
-            texts: Vec::new(),
+            tells_a_secret: false,
+            context: Variables::new(),
             position,
             statuses: vec![(now, "RUNNING")],
             output: Value::Null,
