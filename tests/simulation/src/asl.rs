@@ -117,6 +117,11 @@ impl Definition {
         }
     }
 
+    /// The names of all states.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        self.states.keys()
+    }
+
     /// Every `JSONata` expression of the definition, with where it is.
     pub fn expressions(&self) -> Vec<(String, String)> {
         let mut found = Vec::new();

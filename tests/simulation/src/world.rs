@@ -1,7 +1,7 @@
 //! A world: the cloud, the network to it, and what goes wrong on the way.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
@@ -70,6 +70,8 @@ pub struct Cloud {
     pub mutations: Vec<Mutation>,
     /// What the executions did, where it is noted.
     pub steps: Option<Vec<Step>>,
+    /// The states that were entered.
+    pub entered: BTreeSet<String>,
     /// The story, line by line.
     pub story: Vec<(u64, String)>,
     pub outages: Vec<Outage>,
@@ -940,7 +942,11 @@ struct Run {
 
 impl Run {
     fn note(&self, state: &str, answer: Option<&Result<Value, Failure>>) {
-        if let Some(steps) = &mut self.world.cloud().steps {
+        let mut cloud = self.world.cloud();
+        if !cloud.entered.contains(state) {
+            cloud.entered.insert(state.to_owned());
+        }
+        if let Some(steps) = &mut cloud.steps {
             let (execution, state) = (self.arn.clone(), state.to_owned());
             steps.push(Step { at: time::now(), execution, state, answer: answer.cloned() });
         }
