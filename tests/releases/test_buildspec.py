@@ -49,10 +49,6 @@ class Repository:
         (self.folder / "content").write_text(content)
         return self.record()
 
-    def tree(self, commit: str) -> str:
-        """The tag of a commit's source tree."""
-        return "tree-" + self.git("rev-parse", f"{commit}^{{tree}}")
-
     def record(self) -> str:
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", "A change")
@@ -139,7 +135,7 @@ def test_a_build_pushes_the_commit_and_the_moving_tag_and_that_starts_a_release(
     build = succeeded(qa_builds.build(qa_builds.checkout(repository.folder, "qa"), shell=shell))
 
     pushed = image(stage.aws, "qa")
-    assert pushed and set(pushed["imageTags"]) == {commit, repository.tree(commit), "qa"}
+    assert pushed and set(pushed["imageTags"]) == {commit, "qa"}
     told = {name: value.strip() for name, value in build.exported.items()}
     committed = datetime.fromisoformat(told.pop("COMMIT_TIME"))
     assert 0 <= (datetime.now(timezone.utc) - committed).total_seconds() < 3_600
@@ -178,64 +174,9 @@ def test_a_commit_that_is_built_already_goes_on_as_the_same_image(
         assert f"The commit {commit} is built already." in build.log
         assert build.exported["IMAGE_DIGEST"] == digest
     pushed = image(stage.aws, commit)
-    assert pushed and set(pushed["imageTags"]) == {commit, repository.tree(commit), "qa", "prod"}
+    assert pushed and set(pushed["imageTags"]) == {commit, "qa", "prod"}
     assert stage.ended(stage.prod, digest).outcome == "Released"
     assert len(stage.executions_of(stage.qa, digest)) == 1
-
-
-@pytest.mark.parametrize("way", ["merge", "squash"])
-def test_a_merge_or_a_squash_of_what_qa_tried_releases_the_same_image(
-    stage: Stage,
-    repository: Repository,
-    qa_builds: CodeBuild,
-    prod_builds: CodeBuild,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    way: str,
-) -> None:
-    tried = repository.commit("qa", f"{way}, {repository.folder}")
-    digest = succeeded(qa_builds.build(qa_builds.checkout(repository.folder, "qa"))).exported["IMAGE_DIGEST"]
-    assert stage.ended(stage.qa, digest).outcome == "Released"
-    repository.git("checkout", "--quiet", "main")
-    repository.git("merge", "--quiet", "--squash" if way == "squash" else "--no-ff", "qa")
-    if way == "squash":
-        repository.git("commit", "--quiet", "--message", "Squashed")
-    merged = repository.git("rev-parse", "HEAD")
-    assert merged != tried
-    # Another machine, as every build of CodeBuild is: it has no image but those it pulls.
-    monkeypatch.setenv("DOCKER_STAND_IN_HOME", str(tmp_path / "images"))
-
-    build = succeeded(prod_builds.build(prod_builds.checkout(repository.folder, "main")))
-
-    assert f"The source tree of the commit {merged} is built already" in build.log
-    assert build.exported["IMAGE_DIGEST"] == digest
-    assert set(image(stage.aws, "prod")["imageTags"]) == {tried, merged, repository.tree(merged), "qa", "prod"}
-    ended = stage.ended(stage.prod, digest)
-    assert (ended.outcome, ended.report["origin"]["commit"]) == ("Released", merged)
-    assert f"\nCommit: {merged}\n" in stage.prod.notifications()[-1]["message"]
-
-
-def test_of_two_builds_of_one_tree_the_later_goes_on_with_the_image_of_the_first(
-    stage: Stage, repository: Repository, qa_builds: CodeBuild, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = repository.commit("qa", f"at once, {repository.folder}")
-    source = qa_builds.checkout(repository.folder, "qa")
-    digest = succeeded(qa_builds.build(source)).exported["IMAGE_DIGEST"]
-    repository.git("commit", "--quiet", "--allow-empty", "--message", "The same tree")
-    second = repository.git("rev-parse", "HEAD")
-    monkeypatch.setenv("DOCKER_STAND_IN_HOME", str(tmp_path / "images"))
-    source = qa_builds.checkout(repository.folder, "qa")
-    # The first one pushes between this one's look and its push.
-    file = source / "buildspec.yml"
-    looks = 'if docker pull --quiet "$REPOSITORY_URI:$TREE"; then'
-    assert looks in file.read_text()
-    file.write_text(file.read_text().replace(looks, "if false; then"))
-
-    build = succeeded(qa_builds.build(source))
-
-    assert f"Another build pushed {repository.tree(second)} meanwhile" in build.log
-    assert build.exported["IMAGE_DIGEST"] == digest
-    assert set(image(stage.aws, "qa")["imageTags"]) == {first, second, repository.tree(first), "qa"}
 
 
 def test_an_older_build_that_ends_later_leaves_the_moving_tag_where_it_is(
@@ -250,7 +191,7 @@ def test_an_older_build_that_ends_later_leaves_the_moving_tag_where_it_is(
 
     assert f"The newer commit {newer} is pushed as qa already" in build.log
     assert image(stage.aws, "qa")["imageDigest"] == digest
-    assert set(image(stage.aws, older)["imageTags"]) == {older, repository.tree(older)}
+    assert image(stage.aws, older)["imageTags"] == [older]
 
 
 def test_a_merged_pull_request_is_built_as_it_was_merged(
@@ -271,7 +212,7 @@ def test_a_merged_pull_request_is_built_as_it_was_merged(
     build = succeeded(prod_builds.build(prod_builds.checkout(repository.folder, head), webhook))
 
     assert build.exported["COMMIT"] == merged
-    assert set(image(stage.aws, "prod")["imageTags"]) == {merged, repository.tree(merged), "prod"}
+    assert image(stage.aws, "prod")["imageTags"] == [merged, "prod"]
     assert image(stage.aws, head) is None
     ended = stage.ended(stage.prod, build.exported["IMAGE_DIGEST"])
     assert (ended.outcome, ended.report["commit"]) == ("Released", merged)
