@@ -102,8 +102,12 @@ text_conversions!(ImageDigest, ImageTag);
 /// No other tag counts, whatever the list of moving tags says: one that was left out of it would move on under a
 /// deployment. Of several the longest is taken, among equals the alphabetically first, so that the choice is stable.
 pub fn immutable_tag<'a>(tags: &'a [ImageTag], moving: &[ImageTag]) -> Option<&'a ImageTag> {
-    let commits = tags.iter().filter(|tag| tag.is_commit() && !moving.contains(tag));
-    commits.min_by_key(|tag| (Reverse(tag.0.len()), *tag))
+    commit_tags(tags, moving).min_by_key(|tag| (Reverse(tag.0.len()), *tag))
+}
+
+/// The tags that are commits, and not moving tags.
+pub fn commit_tags<'a>(tags: &'a [ImageTag], moving: &[ImageTag]) -> impl Iterator<Item = &'a ImageTag> {
+    tags.iter().filter(|tag| tag.is_commit() && !moving.contains(tag))
 }
 
 /// How an image is named to Lightsail.

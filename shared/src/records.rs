@@ -240,6 +240,10 @@ impl Records {
             execution: field(&item, "execution")?,
             started_at: parsed(&item, "startedAt")?,
             deploy_request,
+            commits: match item.get("commits") {
+                Some(AttributeValue::S(commits)) => commits.split(' ').flat_map(str::parse).collect(),
+                _ => Vec::new(),
+            },
         }))
     }
 
@@ -252,6 +256,10 @@ impl Records {
             .put("released", digest.as_str())
             .item("execution", text(&released.execution))
             .item("startedAt", time(released.started_at));
+        if !released.commits.is_empty() {
+            let commits: Vec<_> = released.commits.iter().map(ToString::to_string).collect();
+            put = put.item("commits", text(&commits.join(" ")));
+        }
         if let Some(number) = released.deploy_request {
             put = put.item("deployRequest", self::number(number.0));
         }

@@ -104,6 +104,9 @@ pub struct Image {
     pub digest: ImageDigest,
     /// The immutable tag, which names the commit; none when the image has only moving tags.
     pub commit: Option<ImageTag>,
+    /// Every commit tag of the image: two commits of the same files may have become one image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commits: Vec<ImageTag>,
 }
 
 /// A PlanetScale database and the two branches between which its schema moves.

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::image::ImageDigest;
+use crate::image::{ImageDigest, ImageTag};
 use crate::order::{self, Schema};
 use crate::outcome::Outcome;
 use crate::planetscale::{DeployRequest, DeployRequestNumber, Stage};
@@ -23,9 +23,17 @@ pub struct ReleasedBefore {
     pub started_at: DateTime<Utc>,
     /// Its own deploy request, whose change the image knows.
     pub deploy_request: Option<DeployRequestNumber>,
+    /// The commits that the image had then.
+    pub commits: Vec<ImageTag>,
 }
 
 impl ReleasedBefore {
+    /// Whether the image, of these commits now, is the one that was released. One that has got another commit since was
+    /// built again, with the same result: a `git revert` asks for a release and not for going back.
+    pub fn is_of(&self, commits: &[ImageTag]) -> bool {
+        commits.iter().all(|commit| self.commits.contains(commit))
+    }
+
     /// Whether a tag that was moved `at` this time went back to the image. An event of the push that released it in the
     /// first place, which arrives again, is no rollback.
     pub fn is_before(&self, at: DateTime<Utc>) -> bool {

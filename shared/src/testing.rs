@@ -25,6 +25,7 @@ pub fn release() -> Release {
             moving_tag: "prod".parse().unwrap(),
             digest: digest('a'),
             commit: Some("3f2a9c1d".parse().unwrap()),
+            commits: vec!["3f2a9c1d".parse().unwrap()],
         },
         service: "bookings-api-prod".into(),
         database: Some(Database {

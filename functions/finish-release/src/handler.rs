@@ -101,6 +101,7 @@ impl Context {
                 execution: execution.name.clone(),
                 started_at: execution.started_at,
                 deploy_request: deploy_request.as_ref().map(|request| request.number),
+                commits: release.image.commits.clone(),
             };
             return self.records.note_released(&release.image.digest, &released).await;
         }

@@ -6,10 +6,10 @@ use serde_json::Value;
 use shared::clock::Clock;
 use shared::custom_resource::{Event, Request as Install, RequestType};
 use shared::hold::{Asked, Hold};
-use shared::image::{ImageDigest, immutable_tag};
+use shared::image::{ImageDigest, ImageTag, commit_tags, immutable_tag};
 use shared::records::Records;
 use shared::release::{Cause, Image, Release, Rollback};
-use shared::rollback::{Asked as Back, History};
+use shared::rollback::{Asked as Back, History, ReleasedBefore};
 use shared::start::{Known, Request, Seen, Sight, execution_name, is_lost, request};
 use shared::{Error, aws, executions, http, registry};
 
@@ -141,15 +141,14 @@ impl Context {
         at: DateTime<Utc>,
         cause: Cause,
     ) -> Result<Output, Error> {
-        let before = self.records.released_before(&digest).await?;
-        let back = before.filter(|before| before.is_before(at));
+        let back = self.released_as_it_is(&digest).await?.filter(|before| before.is_before(at));
         let rollback = back.map(|_| Rollback { insist: false, tag_points_at: digest.clone() });
         self.start(digest, at, cause, rollback).await
     }
 
     /// Releases what the tag points at, which is a rollback if it was Released here before and something else serves.
     async fn by_hand(&self, digest: ImageDigest) -> Result<Output, Error> {
-        let goes_back = self.records.released_before(&digest).await?.is_some()
+        let goes_back = self.released_as_it_is(&digest).await?.is_some()
             && self.history().await?.current().is_some_and(|current| current != digest);
         let rollback = goes_back.then(|| Rollback { insist: false, tag_points_at: digest.clone() });
         self.start(digest, self.clock.now(), Cause::ByHand, rollback).await
@@ -234,9 +233,7 @@ impl Context {
         rollback: Option<Rollback>,
     ) -> Result<Release, Error> {
         let settings = &self.settings;
-        let tags = registry::digested(&self.ecr, &settings.repository, &digest)
-            .await?
-            .map_or(Vec::new(), |image| image.tags);
+        let tags = self.tags(&digest).await?;
         Ok(Release {
             application: settings.application.clone(),
             environment: settings.environment.clone(),
@@ -249,6 +246,7 @@ impl Context {
                 moving_tag: settings.moving_tag.clone(),
                 digest,
                 commit: immutable_tag(&tags, &settings.moving_tags).cloned(),
+                commits: commit_tags(&tags, &settings.moving_tags).cloned().collect(),
             },
             service: settings.service.clone(),
             database: settings.database.clone(),
@@ -257,6 +255,19 @@ impl Context {
             last_call: settings.last_call,
             verification: settings.verification.clone(),
         })
+    }
+
+    async fn tags(&self, digest: &ImageDigest) -> Result<Vec<ImageTag>, Error> {
+        let found = registry::digested(&self.ecr, &self.settings.repository, digest).await?;
+        Ok(found.map_or(Vec::new(), |image| image.tags))
+    }
+
+    /// How the image was Released here, unless it was built again since.
+    async fn released_as_it_is(&self, digest: &ImageDigest) -> Result<Option<ReleasedBefore>, Error> {
+        let Some(before) = self.records.released_before(digest).await? else { return Ok(None) };
+        let tags = self.tags(digest).await?;
+        let commits: Vec<_> = commit_tags(&tags, &self.settings.moving_tags).cloned().collect();
+        Ok(Some(before).filter(|before| before.is_of(&commits)))
     }
 
     /// What the records and the running executions say.

@@ -13,6 +13,20 @@ fn before() -> ReleasedBefore {
         execution: "prod-1".into(),
         started_at: at(100),
         deploy_request: Some(DeployRequestNumber(1)),
+        commits: vec!["3f2a9c1".parse().unwrap(), "4f2a9c1".parse().unwrap()],
+    }
+}
+
+#[test]
+fn an_image_that_got_another_commit_was_built_again_and_does_not_go_back() {
+    for (commits, goes_back) in [
+        (vec!["3f2a9c1"], true),
+        (vec!["4f2a9c1", "3f2a9c1"], true),
+        (vec![], true),
+        (vec!["3f2a9c1", "5f2a9c1"], false),
+    ] {
+        let commits: Vec<_> = commits.into_iter().map(|commit| commit.parse().unwrap()).collect();
+        assert_eq!(before().is_of(&commits), goes_back, "{commits:?}");
     }
 }
 
