@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::world::{ADD, DIGEST, NEWER, World};
+use crate::world::{ADD, DIGEST, DROP, NEWER, World};
 
 #[tokio::test]
 async fn a_newer_push_overtakes_a_release_that_waits_and_has_changed_nothing() {
@@ -144,4 +144,19 @@ async fn a_drop_of_a_stale_head_branch_is_refused_unless_it_is_allowed() {
         assert_eq!(look["step"], step, "{policy}: {look}");
         assert_eq!(look["because"].as_str().unwrap().contains("stale"), step == "Refuse", "{look}");
     }
+}
+
+#[tokio::test]
+async fn a_drop_after_a_revert_is_no_drop_of_a_stale_branch() {
+    let world = World::start().await;
+    let token = json!(["read_deploy_request", "create_deploy_request", "read_branch"]);
+    world.control().token(token).await;
+    let number = world.applied(ADD).await;
+    world.control().act(number, "revert").await;
+    world.control().pass(2).await;
+    assert_eq!(world.control().state(number).await, "complete_revert");
+    world.control().sql("ALTER TABLE hotels DROP COLUMN stars").await;
+    let number = world.ready(DROP).await;
+    let look = world.get("after-containers", json!({"number": number})).await.unwrap();
+    assert_eq!(look["step"], "ContainersFirst", "{look}");
 }

@@ -258,6 +258,7 @@ impl Database {
     /// Puts the touched tables of the base branch back as they were.
     fn take_back(&mut self, index: usize, cx: &mut Context<'_>) {
         let base = self.deploy_requests[index].into_branch.clone();
+        let version = self.branch(&base).map_or(0, |base| base.version);
         let outcome = match self.next.revert.take() {
             Some(RevertOutcome::Error(error)) => Err(error),
             other => {
@@ -268,6 +269,13 @@ impl Database {
         if let Err(error) = outcome {
             self.fail(index, State::CompleteRevertError, error, cx);
             return;
+        }
+        // A revert gives the base branch nothing that a branch lacks which was up to date before it.
+        let now = self.branch(&base).map_or(0, |base| base.version);
+        for branch in &mut self.branches {
+            if branch.parent.as_deref() == Some(&base) && branch.parent_version == version {
+                branch.parent_version = now;
+            }
         }
         self.deploy_requests[index].times.revert_finished = Some(cx.now);
         self.set_state(index, State::CompleteRevert, cx);
