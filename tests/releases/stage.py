@@ -113,13 +113,18 @@ class Stage:
 
     def overtake(self) -> tuple[str, str, str]:
         """Three pushes to prod: one that is at work, one that waits for it and is overtaken, and the last. Their digests."""
+        first, second = self.two_pushes()
+        return first, second, self.push("prod")
+
+    def two_pushes(self) -> tuple[str, str]:
+        """Two pushes to prod: one that is at work, and one that waits for it. Their digests."""
         self.planetscale.sql("dev", ADD_DESCRIPTION)
         self.planetscale.durations(in_progress=10_000)
         first = self.push("prod")
         self.wait_for_state(self.prod, first, "WaitForSchema")
         second = self.push("prod")
         self.wait_for_state(self.prod, second, "WaitForTurn")
-        return first, second, self.push("prod")
+        return first, second
 
     def release_by_hand(self, environment: Environment) -> Ended:
         """Release what the moving tag points at, as the stack's output ReleaseByHand does."""

@@ -60,12 +60,7 @@ def test_a_held_push_touches_nothing_is_told_once_and_is_released_when_the_hold_
 
 
 def test_a_release_that_waits_for_its_turn_is_held_and_one_at_work_goes_on(stage: Stage) -> None:
-    stage.planetscale.sql("dev", ADD_DESCRIPTION)
-    stage.planetscale.durations(in_progress=8_000)
-    first = stage.push("prod")
-    stage.wait_for_state(stage.prod, first, "WaitForSchema")
-    second = stage.push("prod")
-    stage.wait_for_state(stage.prod, second, "WaitForTurn")
+    first, second = stage.two_pushes()
     start(stage, {"hold": "An incident."})
     assert stage.ended(stage.prod, second).outcome == "Held"
     assert stage.ended(stage.prod, first).outcome == "Released"

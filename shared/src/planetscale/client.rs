@@ -148,29 +148,19 @@ impl DeployRequests<'_> {
     /// something missing or not permitted (403, 404).
     pub async fn open(&self) -> Result<Vec<DeployRequest>, Failure> {
         let Database { head_branch, base_branch, .. } = self.database;
+        let query =
+            [("state", "open"), ("branch", head_branch.as_str()), ("into_branch", base_branch.as_str())];
         let mut found = Vec::new();
-        let mut next = Some(1);
-        while let Some(page) = next {
-            let query = [
-                ("state", "open".to_owned()),
-                ("branch", head_branch.clone()),
-                ("into_branch", base_branch.clone()),
-                ("page", page.to_string()),
-                ("per_page", PAGE.to_string()),
-            ];
-            let list: Page = self.call(Method::GET, "", &query, None).await?;
-            next = list.next_page.filter(|next| *next > page);
-            for entry in list.data {
-                // An entry without a number is none that a later call could name.
-                let Ok(listed) = serde_json::from_value::<ListedRequest>(entry.clone()) else { continue };
-                if !listed.is_open_between(head_branch, base_branch) {
-                    continue;
-                }
-                found.push(match serde_json::from_value(entry) {
-                    Ok(request) => request,
-                    Err(_) => self.get(listed.number).await?,
-                });
+        for entry in self.listed(&query).await? {
+            // An entry without a number is none that a later call could name.
+            let Ok(listed) = serde_json::from_value::<ListedRequest>(entry.clone()) else { continue };
+            if !listed.is_open_between(head_branch, base_branch) {
+                continue;
             }
+            found.push(match serde_json::from_value(entry) {
+                Ok(request) => request,
+                Err(_) => self.get(listed.number).await?,
+            });
         }
         found.retain(|request: &DeployRequest| {
             request.branch == *head_branch && request.into_branch == *base_branch && !request.is_closed()
@@ -189,31 +179,37 @@ impl DeployRequests<'_> {
     /// [`Error::Unexpected`].
     pub async fn into_base(&self) -> Result<Vec<DeployRequest>, Failure> {
         let mut found = Vec::new();
-        let mut next = Some(1);
-        while let Some(page) = next {
-            let query = [
-                ("into_branch", self.database.base_branch.clone()),
-                ("page", page.to_string()),
-                ("per_page", PAGE.to_string()),
-            ];
-            let list: Page = self.call(Method::GET, "", &query, None).await?;
-            next = list.next_page.filter(|next| *next > page);
-            for entry in list.data {
-                found.push(match serde_json::from_value(entry.clone()) {
-                    Ok(request) => request,
-                    Err(_) => {
-                        let listed: ListedRequest = serde_json::from_value(entry).map_err(|error| {
-                            Error::Unexpected(format!(
-                                "PlanetScale lists a deploy request that cannot be read: {error}."
-                            ))
-                        })?;
-                        self.get(listed.number).await?
-                    }
-                });
-            }
+        for entry in self.listed(&[("into_branch", &self.database.base_branch)]).await? {
+            found.push(match serde_json::from_value(entry.clone()) {
+                Ok(request) => request,
+                Err(_) => {
+                    let listed: ListedRequest = serde_json::from_value(entry).map_err(|error| {
+                        Error::Unexpected(format!(
+                            "PlanetScale lists a deploy request that cannot be read: {error}."
+                        ))
+                    })?;
+                    self.get(listed.number).await?
+                }
+            });
         }
         found.retain(|request: &DeployRequest| request.into_branch == self.database.base_branch);
         Ok(found)
+    }
+
+    /// The entries of every page of the list that `query` asks for.
+    async fn listed(&self, query: &[(&str, &str)]) -> Result<Vec<Value>, Failure> {
+        let mut entries = Vec::new();
+        let mut next = Some(1);
+        while let Some(page) = next {
+            let (number, size) = (page.to_string(), PAGE.to_string());
+            let paging = [("page", number.as_str()), ("per_page", size.as_str())];
+            let query: Vec<_> =
+                query.iter().chain(&paging).map(|(name, value)| (*name, (*value).to_owned())).collect();
+            let list: Page = self.call(Method::GET, "", &query, None).await?;
+            next = list.next_page.filter(|next| *next > page);
+            entries.extend(list.data);
+        }
+        Ok(entries)
     }
 
     /// Creates a request.

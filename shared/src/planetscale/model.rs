@@ -129,7 +129,7 @@ impl DeployRequest {
 
     /// Whether a change of it can drop data, or PlanetScale does not say.
     pub fn may_drop_data(&self) -> bool {
-        self.operations().iter().any(|operation| operation.can_drop_data != Some(false))
+        self.operations().iter().any(DeployOperation::may_drop_data)
     }
 
     /// Whether PlanetScale would deploy it, unless it says otherwise.
@@ -230,6 +230,13 @@ pub struct DeployOperation {
     pub eta_seconds: Option<f64>,
     /// Why it failed.
     pub deploy_errors: Option<String>,
+}
+
+impl DeployOperation {
+    /// Whether it can drop data, or PlanetScale does not say.
+    pub fn may_drop_data(&self) -> bool {
+        self.can_drop_data != Some(false)
+    }
 }
 
 /// One finding of PlanetScale's schema lint.

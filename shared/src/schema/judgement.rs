@@ -48,8 +48,7 @@ pub fn judge(request: &DeployRequest, policy: DestructiveChanges) -> Judgement {
             ),
         };
     }
-    let dropping: Vec<_> =
-        operations.iter().filter(|operation| operation.can_drop_data != Some(false)).collect();
+    let dropping: Vec<_> = operations.iter().filter(|operation| operation.may_drop_data()).collect();
     let untold: Vec<_> = dropping.iter().copied().filter(|one| one.can_drop_data.is_none()).collect();
     let in_use: Vec<_> = dropping
         .iter()

@@ -270,7 +270,8 @@ impl Database {
             self.fail(index, State::CompleteRevertError, error, cx);
             return;
         }
-        // A revert gives the base branch nothing that a branch lacks which was up to date before it.
+        // A revert gives the base branch nothing that a branch lacks which was up to date before it. What `stale_schema` counts
+        // is not documented.
         let now = self.branch(&base).map_or(0, |base| base.version);
         for branch in &mut self.branches {
             if branch.parent.as_deref() == Some(&base) && branch.parent_version == version {
